@@ -22,6 +22,13 @@ int64_t clock_ms(void)
     return read_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
+int64_t clock_late_ms(int64_t due_ms)
+{
+    int64_t late = clock_ms() - due_ms;
+
+    return late < CLOCK_LATE_MS ? 0 : late;
+}
+
 int64_t clock_unix_ms(void)
 {
     return read_ns(CLOCK_REALTIME) / 1000000;

@@ -9,6 +9,15 @@ uint64_t clock_ns(void);     /* monotonic */
 int64_t clock_ms(void);      /* monotonic */
 int64_t clock_unix_ms(void); /* since 1970, UTC */
 
+/*
+ * How much too late it is for what was due at due_ms (clock_ms); 0 = it comes in time, which is
+ * within CLOCK_LATE_MS. A loop that stood still (SIGSTOP, a paused machine, a cgroup that was
+ * frozen) runs all timers that are over before it looks at any socket: what came meanwhile lies
+ * there, and nobody may be judged for it yet.
+ */
+#define CLOCK_LATE_MS 100
+int64_t clock_late_ms(int64_t due_ms);
+
 /* "2026-01-31T12:00:00.123Z", with its NUL. Times before 1970 are told as its beginning, and those
  * beyond the year 9999 as its end: there is no room for more. */
 #define CLOCK_ISO_BYTES  25

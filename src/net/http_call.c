@@ -185,15 +185,31 @@ static int64_t check_time(struct http_call *call, struct err *err)
     return wait;
 }
 
+/* Where the loop stood still, what came meanwhile was not looked at: the call has that time, and a
+ * moment for the rest. */
+static void give_late(struct http_call *call)
+{
+    int64_t late = call->due_ms ? clock_late_ms(call->due_ms) : 0;
+
+    if (late > 0) {
+        call->started_ms += late + CLOCK_LATE_MS;
+        call->last_byte_ms += late + CLOCK_LATE_MS;
+    }
+}
+
 static void on_time(evutil_socket_t fd, short what, void *arg)
 {
     struct http_call *call = arg;
     struct err err = {0};
-    int64_t wait = check_time(call, &err);
-    struct timeval tv = {.tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000};
+    struct timeval tv;
+    int64_t wait;
 
     (void)fd, (void)what;
+    give_late(call);
+    wait = check_time(call, &err);
     if (err.code == 0) {
+        tv = (struct timeval){.tv_sec = wait / 1000, .tv_usec = (wait % 1000) * 1000};
+        call->due_ms = clock_ms() + wait;
         if (wait > 0)
             event_add(call->ev_timer, &tv);
         return;

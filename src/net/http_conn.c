@@ -20,6 +20,7 @@
 
 #include <event2/event.h>
 
+#include "base/clock.h"
 #include "base/heap.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -79,10 +80,24 @@ static void conn_arm(struct http_conn *c)
     if (key == c->armed)
         return;
     c->armed = key;
+    c->due_ms = clock_ms() + ms;
     if (ms > 0)
         event_add(c->ev_timer, &tv);
     else
         event_del(c->ev_timer);
+}
+
+/* For as long as the loop stood still nobody was listened to: that long the client has more, and
+ * at most once its time. */
+static bool has_more_time(struct http_conn *c)
+{
+    int64_t late = clock_late_ms(c->due_ms), most = patience_ms(c);
+    struct timeval tv = to_timeval(late < most ? late : most);
+
+    if (late == 0)
+        return false;
+    c->due_ms = clock_ms() + (late < most ? late : most);
+    return event_add(c->ev_timer, &tv) == 0;
 }
 
 /* So many bytes may be read. While a handler works they only tell that somebody is there; closing,
@@ -385,6 +400,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     struct http_conn *c = arg;
 
     (void)fd, (void)what;
+    if (!c->broken && has_more_time(c))
+        return;
     c->armed = 0;
     if (!c->broken)
         conn_late(c);

@@ -84,7 +84,8 @@ struct http_conn {
     size_t n_ahead;          /* its bytes, in the server's n_body_bytes */
     struct buf out;          /* the first out_sent bytes of it are sent */
     size_t out_sent;
-    uint64_t armed;          /* what the timer was started for: see conn_arm */
+    uint64_t armed;          /* what the timer was started for: see conn_arm, */
+    int64_t due_ms;          /* and when it is over (clock_ms) */
     struct tls_session *tls; /* NULL: plain */
     bool unmet;              /* it is to be TLS, and its first record is not there */
     bool keep_alive;

@@ -78,10 +78,11 @@ static void test_tuning__tells_others_from_the_systems_own(void **state)
 {
     (void)state;
     assert_false(tuning_is_in_the_way(0, 1));
-    assert_false(tuning_is_in_the_way(30, 2));
-    assert_false(tuning_is_in_the_way(300, 10));
+    assert_false(tuning_is_in_the_way(300, 8));
+    assert_false(tuning_is_in_the_way(30, 1));
     assert_true(tuning_is_in_the_way(30, 3));
-    assert_true(tuning_is_in_the_way(300, 30)); /* every 10 ms */
+    assert_true(tuning_is_in_the_way(300, 30)); /* every 10 ms, */
+    assert_true(tuning_is_in_the_way(150, 8));  /* every 20: Linux before 6.6, at 100 Hz */
     assert_true(tuning_is_in_the_way(300, 100));
 }
 

@@ -107,9 +107,9 @@ void workers_room_freed(struct workers *ws)
     (void)ws;
 }
 
-void workers_look_at_line(struct workers *ws, int64_t now)
+void workers_look_at_line(struct workers *ws, int64_t now, bool late)
 {
-    (void)ws, (void)now;
+    (void)ws, (void)now, (void)late;
 }
 
 void workers_check_gone(struct workers *ws)

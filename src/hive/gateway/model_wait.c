@@ -22,6 +22,7 @@ struct model_wait {
     struct model_place place;
     struct event *timer;
     int64_t started_ms;
+    int64_t due_ms;                      /* the next look */
     char download_id[DOWNLOAD_ID_BYTES]; /* "" = nothing is fetched */
     char *worker_id;                     /* owned; NULL = not launched yet */
     bool starting;                       /* within model_wait_start */
@@ -131,16 +132,18 @@ static void look_soon(struct model_wait *w)
 {
     const struct timeval soon = {.tv_usec = MODEL_POLL_MS * 1000};
 
+    w->due_ms = clock_ms() + MODEL_POLL_MS;
     evtimer_add(w->timer, &soon);
 }
 
-/* Not ready yet: tells how far it is, and looks again soon, or gives up. */
+/* Not ready yet: tells how far it is, and looks again soon, or gives up; not at a look that is
+ * late, as what others were waiting for is done behind it. */
 static void not_yet(struct model_wait *w, struct model_progress *p)
 {
     int64_t limit = config_duration_ms(w->p.hive->config, "hive", "load_wait");
 
     p->waited_ms = clock_ms() - w->started_ms;
-    if (!w->p.patient && limit >= 0 && p->waited_ms >= limit) {
+    if (!w->p.patient && limit >= 0 && p->waited_ms >= limit && clock_late_ms(w->due_ms) == 0) {
         give_up(w, p);
         return;
     }
@@ -303,7 +306,7 @@ struct model_wait *model_wait_start(const struct model_wait_params *params,
     w->p = *params;
     w->place = *place;
     *place = (struct model_place){0};
-    w->started_ms = clock_ms();
+    w->started_ms = w->due_ms = clock_ms();
     w->starting = true;
     if (w->place.path[0])
         launch(w);

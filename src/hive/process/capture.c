@@ -117,9 +117,13 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
+    struct capture *c = arg;
+
     (void)what;
-    finish(arg, ERR_TIMEOUT);
+    if (child_has_ended(&c->child, 0)) /* while this process stood still */
+        on_ended(fd, EV_READ, c);
+    else
+        finish(c, ERR_TIMEOUT);
 }
 
 static int start_child(struct capture *c, const struct capture_params *params, struct err *err)

@@ -109,15 +109,17 @@ static void tell_overdue(struct worker *w, int64_t now)
     }
 }
 
-void workers_look_at_line(struct workers *ws, int64_t now)
+void workers_look_at_line(struct workers *ws, int64_t now, bool late)
 {
     struct worker *w, *next;
 
+    workers_serve_line(ws); /* nobody is refused what is there by now */
     for (w = TAILQ_FIRST(&ws->all); w; w = next) {
         next = TAILQ_NEXT(w, link);
         if (!w->in_line)
             continue;
-        tell_overdue(w, now);
+        if (!late)
+            tell_overdue(w, now);
         if (!TAILQ_EMPTY(&w->waiters))
             continue;
         log_info("nobody waits for %s any more", w->model_ref);

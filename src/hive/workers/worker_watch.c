@@ -26,6 +26,7 @@ static void schedule(struct workers *ws)
 {
     const struct timeval soon = {.tv_usec = TICK_MS * 1000};
 
+    ws->tick_due_ms = clock_ms() + TICK_MS;
     ws->ticking = evtimer_add(ws->tick, &soon) == 0;
 }
 
@@ -299,7 +300,8 @@ static void look(struct worker *w, int64_t now)
         if (worker_is_unused(w)) /* what it did was to load */
             w->used_told_ms = worker_activity_ms(w, now);
         log_info("%s is ready after %lld ms", w->id, (long long)(now - w->started_ms));
-    } else if (state == BOARD_READY && worker_is_idle_too_long(w, now)) {
+    } else if (state == BOARD_READY && seen_ms < STALL_LOOK_MS &&
+               worker_is_idle_too_long(w, now)) { /* a late look comes before those who asked */
         log_info("%s was idle for its keep-alive and is ended", w->id);
         worker_stop(w);
     }
@@ -339,7 +341,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     }
     if (stranded)
         workers_room_freed(ws); /* it was not, and will not be: who waits for that has to know */
-    workers_look_at_line(ws, now);
+    workers_look_at_line(ws, now, clock_late_ms(ws->tick_due_ms) > 0);
     ws->ticking = false;
     workers_check_gone(ws);
     if (any)

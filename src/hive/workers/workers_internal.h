@@ -107,7 +107,8 @@ struct workers {
     int64_t oom_before, oom_lately; /* see procfs_oom_kills */
     int64_t oom_ms;
     struct event *tick;
-    unsigned n_logs; /* begun since the folder was last tidied */
+    unsigned n_logs;     /* begun since the folder was last tidied */
+    int64_t tick_due_ms; /* the next look at them, while ticking */
     bool ticking, closed;
     bool address_gone; /* workers_own_host is not this machine's at the moment, which was told */
     void (*gone)(void *arg);
@@ -150,7 +151,7 @@ int64_t worker_line_until_ms(const struct workers *ws, const struct launch *l, i
 /* It waits until workers are idle that have work, as `room` says. */
 void worker_line_join(struct worker *w, const struct worker_room *room);
 /* Who has waited too long is told, who can start does. */
-void workers_look_at_line(struct workers *ws, int64_t now);
+void workers_look_at_line(struct workers *ws, int64_t now, bool late);
 
 /* worker_start.c: the process. 0, or -1 with *e and nothing left behind. */
 int worker_start(struct worker *w, struct api_error *e);

@@ -19,6 +19,7 @@
 #include "version.h"
 
 #define WATCH_STALL_MS 60000 /* without a byte from the hive; it sends comments meanwhile */
+#define RATE_BURST_MS  250
 
 struct push {
     struct keeper *to;
@@ -31,7 +32,7 @@ struct push {
 
     json_t *missing; /* owned: of the last beginning; NULL = none yet */
     uint64_t n_total, n_there, n_sent;
-    int64_t started_ms;
+    int64_t due_ms;   /* when limit_rate lets the next piece go */
     const char *verb; /* of the progress line; the rate is its own */
     struct progress_rate rate;
     bool here;             /* the hive there has the model */
@@ -219,15 +220,18 @@ static int put_piece(struct push *p, const char *file, uint64_t from, size_t *n)
     }
 }
 
-/* Waits until the bytes sent are no more than the rate allows. False: interrupted. */
-static bool keep_to_rate(const struct push *p)
+/* What was not sent while the line was slow, or this stood still, is not made up for, but for a
+ * quarter of a second's worth. False: interrupted. */
+static bool keep_to_rate(struct push *p, size_t n)
 {
-    int64_t due_ms;
+    int64_t now = clock_ms();
 
     if (!p->limit_rate)
         return true;
-    due_ms = p->started_ms + (int64_t)((double)p->n_sent * 1000 / (double)p->limit_rate);
-    return due_ms <= clock_ms() || interrupt_sleep_ms(due_ms - clock_ms());
+    if (p->due_ms < now - RATE_BURST_MS)
+        p->due_ms = now - RATE_BURST_MS;
+    p->due_ms += (int64_t)((double)n * 1000 / (double)p->limit_rate);
+    return p->due_ms <= now || interrupt_sleep_ms(p->due_ms - now);
 }
 
 static int send_range(struct push *p, int fd, const char *path, const char *file, uint64_t from,
@@ -241,7 +245,7 @@ static int send_range(struct push *p, int fd, const char *path, const char *file
         from += n;
         p->n_sent += n;
         show(p, "Sending", p->n_there + p->n_sent, p->n_total);
-        if (!keep_to_rate(p) || interrupt_seen()) {
+        if (!keep_to_rate(p, n) || interrupt_seen()) {
             api_error_set(p->e, API_REQUEST_CANCELLED, "keeper", "the push was cancelled");
             return -1;
         }
@@ -323,7 +327,6 @@ static int send_all(struct push *p)
                       n);
         return -1;
     }
-    p->started_ms = clock_ms();
     p->n_sent = 0;
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = send_file(p, json_array_get(files, i),

@@ -35,6 +35,10 @@ static void forget_half(struct pace *p)
 
 void pace_learn(struct pace *p, uint64_t ns)
 {
+    const uint64_t most = (uint64_t)pace_p99_ms(p) * PACE_MOST * NS_PER_US * US_PER_MS;
+
+    if (most && ns > most)
+        ns = most;
     if (p->n >= PACE_KEEP)
         forget_half(p);
     p->counts[class_of(ns / NS_PER_US)]++;

@@ -3,7 +3,9 @@
  *
  * A class of times is a quarter of a power of two wide, so that what is read is at most a fifth too
  * much and never too little. When PACE_KEEP times have been counted all counts are halved: what was
- * long ago counts less. The engine's thread owns it; no clock, no memory of its own.
+ * long ago counts less. One amid which the machine stood still for minutes would be the longest
+ * among fewer than a hundred for hours, so what is far above the rest counts less, too. The
+ * engine's thread owns it; no clock, no memory of its own.
  */
 #ifndef RBEE_WORKER_JOBS_PACE_H
 #define RBEE_WORKER_JOBS_PACE_H
@@ -13,6 +15,7 @@
 #define PACE_CLASSES 192 /* quarters of powers of two: 1 us << 48 is nine years */
 #define PACE_LEAST   20  /* fewer times than this tell nothing */
 #define PACE_KEEP    4096
+#define PACE_MOST    100 /* times the percentile so far: what is longer counts as that */
 
 struct pace {
     uint32_t counts[PACE_CLASSES];

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "engine/engine.h"
 
-#define ALONE_MS    20 /* who works so long without having to leave has the CPU for itself */
+#define ALONE_MS    40 /* who works so long without having to leave has the CPU for itself */
 #define REST_FACTOR 9  /* a tenth of the time is work */
 
 /* What this process had of the CPUs. */
