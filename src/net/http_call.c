@@ -189,7 +189,7 @@ static int64_t check_time(struct http_call *call, struct err *err)
  * moment for the rest. */
 static void give_late(struct http_call *call)
 {
-    int64_t late = call->due_ms ? clock_late_ms(call->due_ms) : 0;
+    int64_t late = clock_late_ms(call->due_ms);
 
     if (late > 0) {
         call->started_ms += late + CLOCK_LATE_MS;
@@ -292,7 +292,7 @@ int http_call_start(struct http_client *c, const struct http_call_params *params
         http_call_free(call);
         return rc;
     }
-    call->started_ms = call->last_byte_ms = clock_ms();
+    call->started_ms = call->last_byte_ms = call->due_ms = clock_ms();
     if (params->timeout_ms || params->stall_ms)
         event_add(call->ev_timer, &now);
     call->next = c->calls;

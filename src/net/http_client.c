@@ -72,6 +72,7 @@ static void give_time(struct http_client *c, int64_t ms)
     for (struct http_call *call = c->calls; call; call = call->next) {
         call->started_ms += ms;
         call->last_byte_ms += ms;
+        call->due_ms += ms; /* its look is not late: it is told of the time here */
     }
     if (c->via->stood_still)
         c->via->stood_still(c, ms);

@@ -65,7 +65,7 @@ struct http_call {
     uint64_t body_bytes;
     int status; /* of this hop; 0 until its status line */
     int64_t started_ms, first_byte_ms, last_byte_ms;
-    int64_t due_ms; /* when ev_timer is over; 0 = it was not set yet */
+    int64_t due_ms; /* when ev_timer is over */
     bool started;   /* the transport has begun it */
     bool paused, to_resume;
     bool cancelled, ended;
