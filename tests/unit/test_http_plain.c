@@ -476,6 +476,31 @@ static void test_http_plain__no_limit_counts_while_the_program_stands_still(void
     peer_stop(peer);
 }
 
+/* The client sees by itself that it comes late, and is told of it by a program that counts its own
+ * stops: after Ctrl+Z a keeper would have waited once more as long as it was stopped. */
+static void test_http_plain__a_stop_is_not_given_twice(void **state)
+{
+    enum { STOP_MS = 1000, LIMIT_MS = 100 };
+    struct peer *peer = PEER({"HTTP/1.1 200 OK\r\n", HOLD, 0});
+    struct told t;
+    struct http_call_params params = {
+        .url = url_of(peer, "/"), .arg = &t, .on_done = on_done, .timeout_ms = LIMIT_MS};
+    int64_t began_ms = clock_ms();
+
+    (void)state;
+    open_client(&t);
+    assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+    assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0); /* its limit is looked at */
+    clock_sleep_ms(STOP_MS);
+    http_client_stood_still(t.client, STOP_MS);
+    while (!t.n_done)
+        assert_int_equal(event_base_loop(t.base, EVLOOP_ONCE), 0);
+    assert_int_equal(t.rc, ERR_TIMEOUT);
+    assert_in_range(clock_ms() - began_ms, STOP_MS, 2 * STOP_MS - LIMIT_MS);
+    close_client(&t);
+    peer_stop(peer);
+}
+
 /* Waits for nobody who has connected and says nothing; the second one is quick enough. */
 static void *impatient(void *arg)
 {
@@ -1120,6 +1145,7 @@ int main(void)
         cmocka_unit_test(test_http_plain__calls_of_a_lost_server_end),
         cmocka_unit_test(test_http_plain__time_is_given_once),
         cmocka_unit_test(test_http_plain__no_limit_counts_while_the_program_stands_still),
+        cmocka_unit_test(test_http_plain__a_stop_is_not_given_twice),
         cmocka_unit_test(test_http_plain__a_cancelled_call_is_given_nothing_that_waits),
         cmocka_unit_test(test_http_plain__no_descriptor_is_nobody_elses_fault),
     };
