@@ -50,6 +50,7 @@ struct http_call_params {
     size_t body_bytes;
     size_t body_max; /* collect at most so many bytes into response.body; 0 = on_body only */
     bool follow;     /* redirects; libcurl only */
+    bool once;       /* plain transport: never sent twice, though the method would let it */
     int64_t connect_timeout_ms; /* 0 = 10 s */
     int64_t timeout_ms;         /* of the whole call; 0 = none */
     int64_t stall_ms;           /* end when no byte came for so long; 0 = never */

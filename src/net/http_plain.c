@@ -21,7 +21,7 @@ static bool is_repeatable(const struct plain_call *t)
 
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
         if (str_eq(t->call.method, methods[i]))
-            return true;
+            return !t->call.params.once;
     return false;
 }
 

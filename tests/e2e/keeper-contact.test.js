@@ -7,7 +7,7 @@ const { test, describe, beforeEach, afterEach } = require('node:test');
 const assert = require('node:assert');
 const http = require('node:http');
 
-const { FakeHive, WORKER_ID, json } = require('./lib/fakehive.js');
+const { FakeHive, WORKER_ID, error, json } = require('./lib/fakehive.js');
 const { deadPort, run } = require('./lib/keeper.js');
 
 let fake;
@@ -80,6 +80,41 @@ test('a hive that comes up meanwhile answers', async () => {
   fake.on('GET /v1/models', (req, res) => (++n < 3 ? res.destroy() : json(res, 200, { models: [] })));
   const r = await run(['models', 'list', '--node', fake.node]);
   assert.deepStrictEqual([r.code, n], [0, 3], r.stderr);
+});
+
+/* The model was removed and the answer lost; asked once more the hive had no such model, and the keeper
+ * said that removing it had failed. The same of a download that was cancelled, and of a worker. */
+test('what may be done is not asked for twice: the answer that was lost is told', async () => {
+  const id = 'd-1', gone = new Set();
+  const once = (req, res) => {
+    if (gone.has(req.url)) return error(res, 404, 'MODEL_NOT_FOUND', 'it is not here');
+    gone.add(req.url);
+    return req.socket.resetAndDestroy();
+  };
+  const downloads = [{ download_id: id, model_ref: 'hf:a/b', state: 'downloading' }];
+  fake.on('GET /v1/models/downloads', (req, res) => json(res, 200, { downloads }));
+  fake.on('DELETE /v1/models', once).on('DELETE /v1/models/download/*', once);
+  fake.on(`POST /v1/workers/${WORKER_ID}/shutdown`, once);
+  const list = [[['models', 'rm', 'tiny'], 'models list'], [['models', 'cancel', id], 'models downloads'],
+    [['workers', 'stop', WORKER_ID], 'workers list']];
+  const runs = await each(fake.node, list.map(([words]) => words));
+  runs.forEach((r, i) => {
+    assert.strictEqual(r.code, 1, r.stdout);
+    assert.match(r.stderr, /^rbee-keeper: CONNECTION_REFUSED: .*; its answer was lost, and what was asked for may be done all the same$/m);
+    assert.ok(r.stderr.includes(`\`rbee-keeper ${list[i][1]} --node ${fake.node}\` shows whether it was done.\n`), r.stderr);
+    assert.doesNotMatch(r.stderr, /NOT_FOUND|after \d tries/);
+  });
+  assert.strictEqual(gone.size, 3);
+  assert.strictEqual(fake.of('DELETE', '/v1/models').length + fake.of('POST', '/v1/workers').length, 3);
+});
+
+/* A pull that is asked twice is one download: it goes on as if nothing had been. */
+test('a pull whose answer was lost is asked for again', async () => {
+  let n = 0;
+  fake.on('POST /v1/models/download', (req, res) =>
+    (++n < 2 ? req.socket.resetAndDestroy() : json(res, 200, { download_id: 'cached', local_path: '/m/x.gguf' })));
+  const r = await run(['models', 'pull', 'hf:a/b', '--node', fake.node]);
+  assert.deepStrictEqual([r.code, n], [0, 2], r.stderr);
 });
 
 test('a push to another program\'s web server: it is no older hive', async () => {

@@ -136,7 +136,7 @@ static int delete_download(struct keeper *k, const char *word, const char *id, b
     struct api_error e;
 
     keeper_url(k, url, "/v1/models/download/%s%s", id, discard ? "?discard=1" : "");
-    if (contact_json(k, &ask, NULL, &e))
+    if (contact_once(k, &ask, "rbee-keeper models downloads", NULL, &e))
         return contact_refused(k, &e);
     out_printf(&k->out, "Cancelled %s; %s.\n", word,
                discard ? "what had come is deleted"

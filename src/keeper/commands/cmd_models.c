@@ -71,7 +71,7 @@ int cmd_models_rm(const struct cli_command *self, int argc, char **argv)
 
     ask.url = url;
     if (rc == CLI_GO && (!one_model_url(&o, "/v1/models", o.force ? "&force=1" : "", url, &e) ||
-                         contact_json(&o.k, &ask, &answer, &e) ||
+                         contact_once(&o.k, &ask, "rbee-keeper models list", &answer, &e) ||
                          !contact_has(&o.k, answer, "removed", JSON_STRING, &e)))
         rc = fail_to_remove(&o.k, &e);
     if (rc == CLI_GO) {

@@ -79,7 +79,7 @@ static int stop_one(struct keeper *k, const char *id)
                                    .timeout_ms = STOP_TIMEOUT_MS};
     json_t *answer = NULL;
     struct api_error e;
-    int rc = contact_json(k, &ask, &answer, &e);
+    int rc = contact_once(k, &ask, "rbee-keeper workers list", &answer, &e);
     bool had_ended;
 
     if (rc == 0 && !contact_has(k, answer, "state", JSON_STRING, &e))

@@ -265,6 +265,7 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
     params.timeout_ms = ask->timeout_ms ? ask->timeout_ms : CLIENT_TIMEOUT_MS;
     params.connect_timeout_ms =
         ask->connect_timeout_ms ? ask->connect_timeout_ms : params.timeout_ms;
+    params.once = ask->once;
     params.arg = c;
     params.on_connected = on_connected;
     params.on_header = on_header;

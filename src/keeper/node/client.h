@@ -57,6 +57,7 @@ struct client_ask {
     const char *header;         /* one more, "Name: value", or NULL */
     int64_t timeout_ms;         /* of the whole call; 0 = CLIENT_TIMEOUT_MS */
     int64_t connect_timeout_ms; /* 0 = as timeout_ms */
+    bool once;                  /* never sent twice: see http_client.h */
     bool after_interrupt;       /* goes on though Ctrl+C was pressed: what cleans up */
 };
 

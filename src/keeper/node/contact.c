@@ -1,7 +1,12 @@
 /* contact.c - see contact.h. */
 #include "keeper/node/contact.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/str.h"
 #include "keeper/node/preflight.h"
 #include "version.h"
 
@@ -30,13 +35,36 @@ bool contact_again(struct keeper *k, unsigned n_failed, int64_t began_ms, struct
     return clock_ms() - began_ms <= CONNECTED_MS && preflight_again(k, n_failed, e);
 }
 
-/* client_json, or client_text where there is a `body`. */
-static int call(struct keeper *k, const struct client_ask *ask, json_t **out, struct buf *body,
-                struct api_error *e)
+/* Somebody took the connection, and no answer came of it: he may have heard what was asked. */
+static bool may_be_heard(const struct keeper *k)
+{
+    const struct client_last *last = client_last(k->client);
+
+    return last->connected &&
+           (last->rc == ERR_UNREACHABLE || last->rc == ERR_TIMEOUT || last->rc == ERR_IO);
+}
+
+/* Its request may be done, though *e says that the line broke. */
+static void say_lost(struct api_error *e, const char *look)
+{
+    size_t len = strlen(e->message);
+    char *hint = str_printf("`%s` shows whether it was done.", look);
+
+    snprintf(e->message + len, sizeof e->message - len,
+             "; its answer was lost, and what was asked for may be done all the same");
+    json_decref(e->details);
+    e->details = hint ? json_pack("{s:s}", "hint", hint) : NULL;
+    free(hint);
+}
+
+/* client_json, or client_text where there is a `body`. `look` as of contact_once, or NULL. */
+static int call(struct keeper *k, const struct client_ask *ask, const char *look, json_t **out,
+                struct buf *body, struct api_error *e)
 {
     struct client_ask mine = *ask;
     unsigned n_failed = 0;
 
+    mine.once = look != NULL;
     mine.connect_timeout_ms = PREFLIGHT_TIMEOUT_MS;
     for (;;) {
         int64_t began_ms = clock_ms();
@@ -46,6 +74,10 @@ static int call(struct keeper *k, const struct client_ask *ask, json_t **out, st
         if ((body ? client_text(k->client, &mine, body, e)
                   : client_json(k->client, &mine, out, e)) == 0)
             return 0;
+        if (look && may_be_heard(k)) {
+            say_lost(e, look);
+            return -1;
+        }
         if (!contact_again(k, ++n_failed, began_ms, e))
             break;
     }
@@ -55,13 +87,19 @@ static int call(struct keeper *k, const struct client_ask *ask, json_t **out, st
 
 int contact_json(struct keeper *k, const struct client_ask *ask, json_t **out, struct api_error *e)
 {
-    return call(k, ask, out, NULL, e);
+    return call(k, ask, NULL, out, NULL, e);
+}
+
+int contact_once(struct keeper *k, const struct client_ask *ask, const char *look, json_t **out,
+                 struct api_error *e)
+{
+    return call(k, ask, look, out, NULL, e);
 }
 
 int contact_text(struct keeper *k, const struct client_ask *ask, struct buf *body,
                  struct api_error *e)
 {
-    return call(k, ask, NULL, body, e);
+    return call(k, ask, NULL, NULL, body, e);
 }
 
 int contact_list(struct keeper *k, const char *path, const char *key, json_t **out,
