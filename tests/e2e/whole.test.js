@@ -95,6 +95,25 @@ test('a worker still holds a model that has lost a part: it is removed with forc
   await until(async () => (await list(hive)).length === 0, 'its worker ends');
 });
 
+/* Its worker was ended before anything was looked at: of an answer that was under way the client got the beginning,
+ * and the model was not removed. */
+test('a removal with force that is refused leaves the model\'s worker alone', async (t) => {
+  const hive = await startHive(), file = path.join(makeFolder('rbee-mine-'), 'm.gguf');
+  t.after(() => hive.stop());
+  writeHollowModel(file, { layers: 1, ctx: 223 });
+  assert.strictEqual((await cli(hive, 'models', 'import', file, '--copy')).code, 0);
+  const worker = await spawnReady(hive, 'local:m');
+  const card = filesIn(hive).find((f) => f.endsWith('.json')), newer = path.join(path.dirname(card), 'other.gguf.json');
+  fs.writeFileSync(newer, JSON.stringify({ ...JSON.parse(fs.readFileSync(card)), version: 99 }));
+  const refused = await remove(hive, '/v1/models?model_ref=local:m&force=1');
+  assert.strictEqual(refused.status, 400, refused.text);
+  assert.deepStrictEqual((await list(hive)).map((w) => [w.worker_id, w.state]), [[worker.worker_id, 'idle']]);
+  assert.strictEqual((await get(worker, '/v1/ready')).json.ready, true);
+  fs.unlinkSync(newer);
+  assert.strictEqual((await remove(hive, '/v1/models?model_ref=local:m&force=1')).status, 200);
+  await until(async () => (await list(hive)).length === 0, 'its worker ends');
+});
+
 /* The card of a file that was deleted by hand kept the name, and which of the two was taken was chance: `verify` said
  * BAD of the new one, and `rm` removed nothing. */
 test('a name whose file was deleted by hand is the next one\'s alone', async (t) => {

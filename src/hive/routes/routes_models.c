@@ -162,30 +162,49 @@ static void get_show(struct hive *h, struct http_exchange *x, const char *id)
 
 /* ---- remove ---- */
 
-/* A model in use is kept, unless its workers are to be stopped with it. */
-static bool may_remove(struct hive *h, struct http_exchange *x, const char *asked)
+/* A model in use is kept, unless its workers are to be stopped with it. *path, free(): of its
+ * workers; NULL: not rbee's to remove, or not here, as removing says. */
+static bool may_remove(struct hive *h, struct http_exchange *x, const char *asked, char **path)
 {
     const char *force = http_query(x, "force");
-    char *path;
     struct api_error e = {0};
-    bool forced = false, in_use;
+    bool forced = false;
 
+    *path = NULL;
     if (force && str_to_bool(force, &forced)) {
         reply_fail(x, API_INVALID_REQUEST, "force takes 1 or 0");
         return false;
     }
-    if (models_row_path(h->models, asked, &path))
-        return true; /* not rbee's to remove, or not here: removing says so */
-    in_use = workers_use_path(h->workers, path); /* it may have lost a file since it was loaded */
-    if (in_use && forced)
+    if (models_row_path(h->models, asked, path) || forced ||
+        !workers_use_path(h->workers, *path)) /* it may have lost a file since it was loaded */
+        return true;
+    api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
+                  "%.300s is in use by a worker; stop it first, or remove with force=1", asked);
+    reply_error(x, 409, &e);
+    free(*path);
+    return false;
+}
+
+/* Is it on the list still, at that path? */
+static bool is_listed(struct hive *h, const char *asked, const char *path)
+{
+    char *now = NULL;
+    bool listed = models_row_path(h->models, asked, &now) == 0 && str_eq(now, path);
+
+    free(now);
+    return listed;
+}
+
+/* Behind it: what is refused leaves its workers alone. One that has lost its place on the list ends
+ * them, though not all of its files could be deleted. */
+static int remove_model(struct hive *h, const char *asked, const char *path, struct unlinked *u,
+                        uint64_t *freed, struct api_error *e)
+{
+    int rc = models_remove(h->models, asked, u, freed, e);
+
+    if (path && (rc == 0 || !is_listed(h, asked, path)))
         workers_stop_path(h->workers, path);
-    if (in_use && !forced) {
-        api_error_set(&e, API_INVALID_REQUEST, REPLY_SRC,
-                      "%.300s is in use by a worker; stop it first, or remove with force=1", asked);
-        reply_error(x, 409, &e);
-    }
-    free(path);
-    return forced || !in_use;
+    return rc;
 }
 
 static void delete_model(struct hive *h, struct http_exchange *x, const char *id)
@@ -194,21 +213,23 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
     struct unlinked u = {0};
     struct api_error e = {0};
     uint64_t freed;
+    char *path;
 
     (void)id;
     if (!asked) {
         reply_fail(x, API_INVALID_REQUEST, "the query needs model_ref=");
         return;
     }
-    if (!may_remove(h, x, asked))
+    if (!may_remove(h, x, asked, &path))
         return;
-    if (models_remove(h->models, asked, &u, &freed, &e)) {
+    if (remove_model(h, asked, path, &u, &freed, &e)) {
         reply_error(x, 0, &e);
         unlinked_reply(&u, h->tasks, NULL, 0, NULL);
-        return;
+    } else {
+        unlinked_reply(&u, h->tasks, x, 200,
+                       json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
     }
-    unlinked_reply(&u, h->tasks, x, 200,
-                   json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
+    free(path);
 }
 
 const struct route routes_models[] = {
