@@ -1422,7 +1422,11 @@ describe('models', () => {
     assert.match(deeper.stderr, /^rbee-keeper: INVALID_MODEL_REF: the model's path has 1019 bytes, the limit is 1017/);
     const rm = await run(['models', 'rm', 'hf:a/b', '--force', '--node', fake.node]);
     assert.strictEqual(rm.code, 0, rm.stderr);
+    assert.strictEqual(rm.stdout, 'Removed hf:a/b; it freed 0 B.\n');
     assert.strictEqual(fake.of('DELETE', '/v1/models')[0].query.get('force'), '1');
+    fake.on('DELETE /v1/models', (req, res) => json(res, 200, { removed: 'hf:a/b', freed_bytes: 0, held_bytes: 53e6 }));
+    const held = await run(['models', 'rm', 'hf:a/b', '--force', '--node', fake.node]);
+    assert.strictEqual(held.stdout, 'Removed hf:a/b; 53.0 MB are free when its worker has ended.\n');
   });
 
   test('pull: cached, and a reference that makes no sense', async () => {

@@ -9,6 +9,7 @@
 #include "hive/http/unlinked_reply.h"
 #include "hive/models/models.h"
 #include "hive/process/programs.h"
+#include "hive/routes/removed_reply.h"
 #include "hive/routes/routes.h"
 #include "hive/routes/spawn.h"
 #include "hive/workers/plan.h"
@@ -226,8 +227,7 @@ static void delete_model(struct hive *h, struct http_exchange *x, const char *id
         reply_error(x, 0, &e);
         unlinked_reply(&u, h->tasks, NULL, 0, NULL);
     } else {
-        unlinked_reply(&u, h->tasks, x, 200,
-                       json_pack("{s:s, s:I}", "removed", asked, "freed_bytes", (json_int_t)freed));
+        removed_reply(h, x, asked, path, &u, freed);
     }
     free(path);
 }

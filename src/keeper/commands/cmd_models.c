@@ -56,6 +56,22 @@ static int fail_to_remove(struct keeper *k, struct api_error *e)
     return rc == CLI_USAGE ? CLI_ERROR : rc;
 }
 
+static void say_removed(struct keeper *k, const char *name, const json_t *answer)
+{
+    int64_t freed = keeper_number(answer, "freed_bytes", -1);
+    int64_t held = keeper_number(answer, "held_bytes", 0);
+    char size[16];
+
+    if (held > 0)
+        out_printf(&k->out, "Removed %s; %s are free when its worker has ended.\n", name,
+                   str_human_bytes((uint64_t)held, size, sizeof size));
+    else if (freed >= 0)
+        out_printf(&k->out, "Removed %s; it freed %s.\n", name,
+                   str_human_bytes((uint64_t)freed, size, sizeof size));
+    else
+        out_printf(&k->out, "Removed %s.\n", name);
+}
+
 int cmd_models_rm(const struct cli_command *self, int argc, char **argv)
 {
     struct one_model o = {0};
@@ -64,7 +80,7 @@ int cmd_models_rm(const struct cli_command *self, int argc, char **argv)
         {"force", 'f', CLI_FLAG, &o.force, 0, 0, NULL, "also when a worker uses it", 0},
         {0}};
     struct client_ask ask = {.method = "DELETE", .timeout_ms = REMOVE_TIMEOUT_MS};
-    char url[KEEPER_URL_MAX], size[16];
+    char url[KEEPER_URL_MAX];
     json_t *answer = NULL;
     struct api_error e;
     int rc = one_model_begin(&o, self, opts, argc, argv);
@@ -75,13 +91,7 @@ int cmd_models_rm(const struct cli_command *self, int argc, char **argv)
                          !contact_has(&o.k, answer, "removed", JSON_STRING, &e)))
         rc = fail_to_remove(&o.k, &e);
     if (rc == CLI_GO) {
-        int64_t freed = keeper_number(answer, "freed_bytes", -1);
-
-        if (freed >= 0)
-            out_printf(&o.k.out, "Removed %s; it freed %s.\n", o.name.text,
-                       str_human_bytes((uint64_t)freed, size, sizeof size));
-        else
-            out_printf(&o.k.out, "Removed %s.\n", o.name.text);
+        say_removed(&o.k, o.name.text, answer);
         rc = CLI_DONE;
     }
     json_decref(answer);
