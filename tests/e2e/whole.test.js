@@ -200,6 +200,23 @@ test('what cannot be deleted is told, counted as nothing, and stays on the list'
   assert.deepStrictEqual(filesIn(hive), []);
 });
 
+/* The card could not be written: "Removed" was said, and the name was on the list again at the next start. */
+test('a second name that cannot be taken from its card is not removed', async (t) => {
+  const { hive, files } = await startSplit(t), ref = 'hf:a/m:Q4_K_M';
+  await fetches(hive, ref, BYTES[0]);
+  const thaw = freeze(path.dirname(files[0]));
+  if (!thaw) return t.skip('a folder cannot be made unchangeable here');
+  try {
+    const r = await cli(hive, 'models', 'rm', ref);
+    assert.strictEqual(r.code, 1, r.stdout + r.stderr);
+    assert.match(r.stderr, /hf:a\/m:Q4_K_M was not removed: cannot create \S+\.gguf\.json\S*: \w.*\n.*Mend what the message names/);
+    assert.deepStrictEqual(await listed(hive), ['hf:a/m', ref]);
+  } finally { thaw(); }
+  assert.strictEqual((await cli(hive, 'models', 'rm', ref)).code, 0);
+  assert.deepStrictEqual(await listed(hive), ['hf:a/m']);
+  return undefined;
+});
+
 /*
  * What could not be set aside was off the list until the next start only; a pull found it complete at once, and called
  * it verified.

@@ -103,8 +103,8 @@ json_t *models_json(struct models *m, const char *canonical, const char *path)
 
 /* ---- removing ---- */
 
-/* Deletes the files, or only forgets this reference when others mean or bring them too; n_own rows
- * are its own still. */
+/* Deletes the files, or only forgets this reference when others mean or bring them too: the card
+ * has to say so, or the next start lists it again. n_own rows are its own still. */
 static int remove_files(struct models *m, struct card *card, const char *canonical, uint64_t n_own,
                         struct unlinked *u, uint64_t *freed, struct err *err)
 {
@@ -117,20 +117,22 @@ static int remove_files(struct models *m, struct card *card, const char *canonic
         return card_remove_all(m->reach, m->dir, card, u, freed, err);
     }
     card_drop_ref(card, canonical);
-    flush_card_later(m->reach, m->tasks, card);
-    return 0;
+    return flush_card(m->reach, m->tasks, card, err);
 }
 
-/* Something could not be deleted. Where that is the first file the model is on the list still. */
-static int stays(struct models *m, const struct card *card, const struct catalog_row *row,
-                 const struct err *why, struct api_error *e)
+/* Something could not be deleted, or noted. Where that is the first file the model is on the list
+ * still. */
+static int stays(struct models *m, const struct card *card, const char *canonical,
+                 const struct catalog_row *row, const struct err *why, struct api_error *e)
 {
     struct err err;
 
     if (row->path && path_is_file(card->files[0].path) && catalog_put(m->catalog, row, &err))
         log_warn("%s", err.text);
-    api_error_set(e, why->code == ERR_CONFLICT ? API_INVALID_REQUEST : API_INTERNAL, REPLY_SRC,
-                  "%.200s was not removed: %.700s", card_name(card), why->text);
+    api_error_set(e,
+                  why->code == ERR_CONFLICT ? API_INVALID_REQUEST
+                                            : api_code_of_files(why->code, API_INTERNAL),
+                  REPLY_SRC, "%.200s was not removed: %.700s", canonical, why->text);
     if (e->code == API_INTERNAL)
         e->details =
             json_pack("{s:s}", "hint",
@@ -181,7 +183,7 @@ static int remove_known(struct models *m, struct card *card, const char *canonic
     }
     ended = downloads_cancel(m->downloads, canonical);
     if (card && remove_files(m, card, canonical, full, u, freed, &err))
-        return stays(m, card, row, &err, e);
+        return stays(m, card, canonical, row, &err, e);
     if (full)
         return remove_row_late(m, canonical, *freed, e);
     if (card || ended || rc == 0)
