@@ -217,6 +217,22 @@ test('a second name that cannot be taken from its card is not removed', async (t
   return undefined;
 });
 
+/* `verify` said that it had noted the digest, and the next one had nothing to compare with. */
+test('a digest that cannot be noted is no success of verify', async (t) => {
+  const { hive, files } = await startSplit(t), card = JSON.parse(fs.readFileSync(`${files[0]}.json`));
+  for (const file of card.files) delete file.sha256; // as of a hub that told none
+  fs.writeFileSync(`${files[0]}.json`, JSON.stringify(card));
+  const thaw = freeze(path.dirname(files[0]));
+  if (!thaw) return t.skip('a folder cannot be made unchangeable here');
+  try {
+    const r = await cli(hive, 'models', 'verify', 'hf:a/m');
+    assert.strictEqual(r.code, 1, r.stdout + r.stderr);
+    assert.match(r.stderr, /hf:a\/m: INTERNAL: its SHA-256 [0-9a-f]{64} could not be noted: cannot create /);
+  } finally { thaw(); }
+  for (const said of [/from now on it is SHA-256/, /as it was, SHA-256/]) assert.match((await cli(hive, 'models', 'verify', 'hf:a/m')).stdout, said);
+  return undefined;
+});
+
 /*
  * What could not be set aside was off the list until the next start only; a pull found it complete at once, and called
  * it verified.

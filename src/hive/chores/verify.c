@@ -109,14 +109,24 @@ static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
     free(aside);
 }
 
-/* The digests that nobody told are kept from now on. */
+/* The digests that nobody told are kept from now on, if the card can be written. */
 static void note(struct verify *v, struct chore *c)
 {
     struct card *card = v->cards[v->i];
+    char text[ERR_TEXT_MAX];
+    struct err err;
+    int rc;
 
     for (size_t i = 0; i < card->n_files; i++)
         str_copy(card->files[i].sha256, DIGEST_SHA256_BYTES, v->found[i]);
-    flush_card_later(v->h->reach, v->h->tasks, card);
+    rc = flush_card(v->h->reach, v->h->tasks, card, &err);
+    if (rc) {
+        snprintf(text, sizeof text, "its SHA-256 %s could not be noted: %.800s", v->found[0],
+                 err.text);
+        v->n_bad++;
+        chore_say_error(c, card_name(card), api_code_of_files(rc, API_INTERNAL), text);
+        return;
+    }
     v->n_noted++;
     chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "noted", "model_ref", card_name(card),
                            "sha256", v->found[0]));
