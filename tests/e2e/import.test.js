@@ -483,3 +483,30 @@ test('a split model that cannot be deleted where it was is told as a copy, and w
   assert.strictEqual((await row(hive, 'local:ro')).verified, true);
   assert.ok(fs.existsSync(first));
 });
+
+/* The client heard that it failed, and the next start listed it: the name was on the card. */
+test('a second name that the catalog cannot take is not there at the next start either', async (t) => {
+  const disk = smallDisk('4m'), commit = 'a'.repeat(40), cache = makeFolder('rbee-cache-'), store = path.join(cache, 'hub/models--org--two');
+  if (disk.why) return void t.skip(disk.why);
+  model(path.join(store, 'snapshots', commit, 'two.Q8_0.gguf'));
+  fs.mkdirSync(path.join(store, 'refs'));
+  fs.writeFileSync(path.join(store, 'refs/main'), commit);
+  const home = path.join(disk.folder, 'home'), env = { HF_HOME: cache, RBEE_HIVE_MODELS_DIR: makeFolder('rbee-models-') };
+  const start = () => startHive({ home, env }), names = async () => (await kept(hive)).map((m) => m.model_ref);
+  let hive = await start();
+  t.after(async () => { await hive.stop(); disk.end(); });
+  assert.strictEqual((await cli(hive, 'models', 'import', 'hf-cache')).code, 0);
+  const [name] = await names();
+  fs.rmSync(path.join(store, 'refs/main')); // it goes by its commit now
+  const filler = path.join(disk.folder, 'filler');
+  assert.throws(() => fs.writeFileSync(filler, Buffer.alloc(8 << 20)), /ENOSPC/);
+  const r = await cli(hive, 'models', 'import', 'hf-cache');
+  assert.strictEqual(r.code, 1, r.stdout);
+  assert.match(r.stderr, /DISK_FULL/);
+  fs.rmSync(filler);
+  assert.deepStrictEqual(await names(), [name]);
+  await hive.stop();
+  hive = await start();
+  assert.deepStrictEqual(await names(), [name]);
+  return undefined;
+});

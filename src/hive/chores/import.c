@@ -74,19 +74,35 @@ static enum api_code code_of(int rc)
 
 /* ---- last: into the catalog ---- */
 
+/* Of a model that is here: one more name. What could not enter is on no card either, or the next
+ * start would list it. */
+static int enter_beside(struct import *im, const char *model_ref, struct err *err)
+{
+    const struct hive *h = im->h;
+    bool is_new = !card_has_ref(im->card, model_ref);
+    int rc = card_add_ref(im->card, model_ref, err);
+
+    if (rc == 0)
+        rc = flush_card(h->reach, h->tasks, im->card, err);
+    if (rc)
+        return rc;
+    rc = models_enter(h->models, model_ref, im->card, err);
+    if (rc && is_new) {
+        card_drop_ref(im->card, model_ref);
+        flush_card_later(h->reach, h->tasks, im->card);
+    }
+    return rc;
+}
+
 static void enter(struct import *im, struct chore *c)
 {
     const struct import_item *item = import_item_of(im);
     struct err err = {0};
     bool stays;
-    int rc = 0;
+    int rc;
 
-    if (im->was_here)
-        rc = card_add_ref(im->card, item->m.model_ref, &err);
-    if (rc == 0 && im->was_here)
-        rc = flush_card(im->h->reach, im->h->tasks, im->card, &err);
-    if (rc == 0)
-        rc = models_enter(im->h->models, item->m.model_ref, im->card, &err);
+    rc = im->was_here ? enter_beside(im, item->m.model_ref, &err)
+                      : models_enter(im->h->models, item->m.model_ref, im->card, &err);
     if (rc) {
         if (!im->was_here) /* no list would show what was the user's only copy */
             import_take_back(im, im->card->n_files);
