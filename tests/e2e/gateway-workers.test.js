@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { makeFolder, sleep, testModel, until } = require('./lib/proc.js');
+const { WORKER, makeFolder, sleep, testModel, until } = require('./lib/proc.js');
 const { startHive, get, post, remove, list, spawn } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const sse = require('./lib/sse.js');
@@ -356,4 +356,21 @@ describe('a worker that is asked to end', { skip }, () => {
     hive.signal('SIGTERM');
     await check(cut, /the worker was asked to end, and had no more time for this answer; 1 tokens had come/);
   });
+});
+
+/* "Unload" was answered; then the worker that was still being prepared loaded the model, and kept it. */
+test('Ollama\'s unload ends a worker that is being prepared, too', { skip }, async (t) => {
+  const folder = makeFolder(), looking = path.join(folder, 'looking'), go = path.join(folder, 'go');
+  const worker = path.join(folder, 'worker.sh');
+  fs.writeFileSync(worker, `#!/bin/sh\n[ "$1" = inspect ] && { touch ${looking}; while [ ! -e ${go} ]; do sleep 0.02; done; }\nexec ${WORKER} "$@"\n`,
+    { mode: 0o755 });
+  const hive = await startHive({ flags: { worker }, env: { RBEE_TINY: testModel() } });
+  t.after(() => hive.stop());
+  const loads = post(hive, '/api/generate', { model: 'tiny', stream: false });
+  await until(() => fs.existsSync(looking), 'a look into the model');
+  const unload = await post(hive, '/api/generate', { model: 'tiny', keep_alive: 0, stream: false });
+  assert.strictEqual(unload.json.done_reason, 'unload', unload.text);
+  fs.writeFileSync(go, '');
+  assert.match((await loads).text, /the worker was stopped before it was started/);
+  assert.deepStrictEqual(await list(hive), []);
 });

@@ -187,27 +187,8 @@ static bool load_only(struct answer *a, const struct worker *w)
     return true;
 }
 
-struct unloading {
-    const struct model_place *place;
-    char id[128];
-};
-
-static bool find_loaded(void *arg, const struct worker *w)
-{
-    struct unloading *u = arg;
-    struct worker_look look;
-
-    worker_look(w, &look);
-    if (!look.usable ||
-        (!str_eq(look.model_ref, u->place->ref) && !str_eq(look.model_path, u->place->path)))
-        return true;
-    str_copy(u->id, sizeof u->id, look.id);
-    return false;
-}
-
 static bool unload(struct answer *a)
 {
-    struct unloading u = {0};
     struct model_place place;
     struct api_error e;
 
@@ -217,13 +198,7 @@ static bool unload(struct answer *a)
         answer_refuse(a, &e);
         return true;
     }
-    u.place = &place;
-    do { /* one that is stopped is not usable any more */
-        u.id[0] = '\0';
-        workers_each(a->hive->workers, find_loaded, &u);
-        if (u.id[0])
-            workers_stop(a->hive->workers, u.id, NULL);
-    } while (u.id[0]);
+    workers_stop_model(a->hive->workers, place.ref, place.path);
     a->model = str_dup(a->order.model ? a->order.model : place.ref);
     model_place_done(&place);
     answer_reply(a, done_line(a, "unload"));

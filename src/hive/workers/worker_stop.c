@@ -174,6 +174,26 @@ void workers_stop_path(struct workers *ws, const char *model_path)
     }
 }
 
+static bool is_given_out(const struct worker *w)
+{
+    struct worker_look look;
+
+    worker_look(w, &look);
+    return look.usable || w->state == WORKER_PREPARING;
+}
+
+void workers_stop_model(struct workers *ws, const char *model_ref, const char *model_path)
+{
+    struct worker *w, *next;
+
+    for (w = TAILQ_FIRST(&ws->all); w; w = next) {
+        next = TAILQ_NEXT(w, link);
+        if (is_given_out(w) &&
+            (str_eq(w->model_ref, model_ref) || str_eq(w->model_path, model_path)))
+            stop_any(w);
+    }
+}
+
 /* ---- those that do not die ---- */
 
 bool worker_is_stranded(const struct worker *w, int64_t now)

@@ -178,6 +178,8 @@ void workers_leave(struct workers *ws, const char *id);
 /* ERR_NOT_FOUND. A worker that has ended or is on its way counts as stopped. */
 int workers_stop(struct workers *ws, const char *id, struct err *err);
 void workers_stop_path(struct workers *ws, const char *model_path);
+/* Those of a model, by its name or its file, that take requests or are being prepared to. */
+void workers_stop_model(struct workers *ws, const char *model_ref, const char *model_path);
 /* All of them, and no new ones; `gone` is called from the loop (or now) when none is left but those
  * that SIGKILL does not end (WORKERS_KILL_MS). */
 void workers_stop_all(struct workers *ws, void (*gone)(void *arg), void *arg);
