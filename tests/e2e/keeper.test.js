@@ -16,6 +16,7 @@ const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started,
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, deafPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
 const { startHive } = require('./lib/hive.js');
+const { skip: notSynced, synced } = require('./lib/synced.js');
 const { Proc, HIVE, WORKER, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
 
 const noFlock = spawnSync('sh', ['-c', 'command -v flock']).status === 0 ? false : 'needs flock';
@@ -1461,6 +1462,20 @@ describe('nodes, logs, config', () => {
     assert.strictEqual(again.code, 1);
     assert.match(again.stderr, /gone/);
     assert.strictEqual((await run(['node', 'add', 'a b', 'x'], { home })).code, 2);
+  });
+
+  /* A power cut brought back a key that had been taken away, or took one with the code that it was got for. */
+  test('add and rm of a node are on the disk when they are told', { skip: notSynced }, async () => {
+    const home = makeHome(), settings = path.join(makeFolder(), 'rbee.ini');
+    fs.writeFileSync(settings, '');
+    fs.symlinkSync(settings, path.join(home, 'config.ini'));
+    for (const words of [['add', 'far', `https://127.0.0.1:${await deadPort()}`], ['rm', 'far']]) {
+      const { env, lost, renamed } = synced();
+      const r = await run(['node', ...words], { home, env });
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.deepStrictEqual([...new Set(renamed())].sort(), [path.join(home, 'nodes.json'), settings].sort());
+      assert.deepStrictEqual(lost(), [], words[0]);
+    }
   });
 
   /* Its line was deleted in an editor: the key that lets in there stayed, and `node rm` knew of no such node. */

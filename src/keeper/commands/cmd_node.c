@@ -87,6 +87,20 @@ static int remove_line(struct keeper *k, const char *name, struct err *err)
     return rc == ERR_NOT_FOUND && has_secret(config_home(k->config), name) ? 0 : rc;
 }
 
+/* Of both files the disk has the new names: a power cut brings back no key that was taken away, and
+ * takes none whose code is used. The configuration may be a link into another folder. */
+static int sync_both(const struct keeper *k, const struct dir_lock *lock, struct err *err)
+{
+    char *file = path_behind_link(config_file_path(k->config));
+    int rc = file ? dir_lock_sync(lock, config_home(k->config), err)
+                  : err_no_memory(err, strlen(config_file_path(k->config)), "a path");
+
+    if (rc == 0 && path_is_file(file))
+        rc = path_sync_folder(file, err);
+    free(file);
+    return rc;
+}
+
 /*
  * Two files are changed, and at no moment between may an address stand without its secret: what is
  * asked then would go out without TLS, with a key. So a secret is written before its address, and
@@ -105,6 +119,8 @@ static int change(struct keeper *k, const char *name, const char *address,
         rc = address ? config_node_add(k->config, name, address, err) : remove_line(k, name, err);
     if (rc == 0 && !secret)
         rc = node_secrets_put(home, name, NULL, err);
+    if (rc == 0)
+        rc = sync_both(k, &lock, err);
     dir_lock_release(&lock);
     return rc;
 }
