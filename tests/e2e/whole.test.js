@@ -10,7 +10,8 @@ const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 
 const { makeFolder, until } = require('./lib/proc.js');
-const { get, list, remove, spawnReady, startHive } = require('./lib/hive.js');
+const { get, list, post, remove, spawnReady, startHive } = require('./lib/hive.js');
+const { skip: notSynced, synced } = require('./lib/synced.js');
 const { writeHollowModel } = require('./lib/gguf.js');
 const keeper = require('./lib/keeper.js');
 const { Hub, begin, fetches, filesIn, seeded, sha256, startWith } = require('./lib/transfer.js');
@@ -158,6 +159,21 @@ test('a model on a disk that goes and comes back is here again with it', async (
   assert.strictEqual((await shown()).status, 200);
   assert.deepStrictEqual(await listed(hive), ['local:away']);
   assert.strictEqual((await cli(hive, 'models', 'verify', 'local:away')).code, 0);
+});
+
+/* "It is out of use now" was said of a file that had its old name again behind a power cut, and was listed. */
+test('a file is set aside on the disk before verify says so', { skip: notSynced }, async (t) => {
+  const { env, lost, renamed } = synced();
+  const hive = await startHive({ env }), file = path.join(makeFolder('rbee-mine-'), 'm.gguf');
+  t.after(() => hive.stop());
+  writeHollowModel(file, { layers: 1, ctx: 224 });
+  assert.strictEqual((await cli(hive, 'models', 'import', file, '--copy')).code, 0);
+  const here = filesIn(hive).find((f) => f.endsWith('.gguf'));
+  fs.truncateSync(here, 8000);
+  const { text } = await post(hive, '/v1/models/verify', { model_ref: 'local:m' });
+  assert.match(text, /"stage":"bad",.*"kept_as":"[^"]+\.gguf\.bad"/);
+  assert.ok(renamed().includes(`${here}.bad`));
+  assert.ok(!lost().includes(`${here}.bad`));
 });
 
 /*

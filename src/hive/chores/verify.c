@@ -25,7 +25,8 @@ struct verify {
     char (*found)[DIGEST_SHA256_BYTES]; /* of the files of the card at work */
     size_t bad_file;                    /* the first that differs; n_files = none */
     struct file_mark mark;              /* of it, when it was read */
-    struct err why;                     /* it is gone, or has another size; code 0: neither */
+    struct err why;                     /* what is wrong with it; code 0: nothing */
+    char *aside;                        /* owned: where it has been put, until that is told */
     unsigned n_verified, n_bad, n_noted;
     json_t *cardless; /* references of listed models that nothing can be compared with */
     json_t *gone;     /* ... of which nothing is there: reference -> path */
@@ -39,6 +40,7 @@ static void verify_free(struct verify *v)
         card_free(v->cards[i]);
     free(v->cards);
     free(v->found);
+    free(v->aside);
     json_decref(v->cardless);
     json_decref(v->gone);
     free(v);
@@ -47,9 +49,19 @@ static void verify_free(struct verify *v)
 static void leave_card(struct verify *v, struct chore *c)
 {
     free(v->found);
+    free(v->aside);
     v->found = NULL;
+    v->aside = NULL;
     v->i++;
     next_card(v, c);
+}
+
+/* Before a step that has waited. */
+static int may_read(void *arg, struct err *err)
+{
+    const struct verify *v = arg;
+
+    return card_reach(v->h->reach, v->cards[v->i], err);
 }
 
 /* ---- what comes of it ---- */
@@ -80,33 +92,72 @@ static void say_gone(struct verify *v, struct chore *c, const struct card *card)
     free(hint);
 }
 
-/* Out of use: renamed, out of the catalog, its workers stopped. Not what a download or an import
- * has put there while the other was read. */
-static void set_bad_aside(struct verify *v, struct chore *c, const char *why)
+static int sync_aside(void *arg, struct chore *c, struct err *err)
+{
+    const struct verify *v = arg;
+
+    (void)c;
+    return path_sync_folder(v->aside, err);
+}
+
+/* v->aside NULL: it is where it was. */
+static void on_aside(void *arg, struct chore *c, int rc, const struct err *err)
+{
+    struct verify *v = arg;
+    char text[ERR_TEXT_MAX];
+
+    snprintf(text, sizeof text, "%.850s%s%.100s", v->why.text,
+             rc ? "; after a power cut it may have its old name: " : "", rc ? err->text : "");
+    say_bad(v, c, card_name(v->cards[v->i]), API_CHECKSUM_MISMATCH, text, v->aside, NULL);
+    leave_card(v, c);
+}
+
+/* Under another name, or at least noted as bad; then v->why says that, too. */
+static bool rename_bad(struct verify *v)
+{
+    const struct card *card = v->cards[v->i];
+    const char *path = card->files[v->bad_file].path;
+    char text[ERR_TEXT_MAX];
+
+    v->aside = str_printf("%s%s", path, CARD_BAD_TAIL);
+    if (v->aside && rename(path, v->aside) == 0)
+        return true;
+    snprintf(text, sizeof text, "%.700s; it cannot be renamed: %s", v->why.text, strerror(errno));
+    err_set(&v->why, v->why.code, "%s", text);
+    models_note_bad(v->h->models, card, v->bad_file, text);
+    free(v->aside);
+    v->aside = NULL;
+    return false;
+}
+
+/* Out of use: renamed, out of the catalog, its workers stopped; and told once the disk has the new
+ * name. Not what a download or an import has put there while the other was read. */
+static void set_bad_aside(struct verify *v, struct chore *c)
 {
     struct card *card = v->cards[v->i];
-    const char *path = card->files[v->bad_file].path;
-    char *aside = str_printf("%s%s", path, CARD_BAD_TAIL), text[ERR_TEXT_MAX];
-    bool kept;
+    const struct chore_step sync = {.stage = "syncing",
+                                    .name = card_name(card),
+                                    .arg = v,
+                                    .may = may_read,
+                                    .work = sync_aside,
+                                    .done = on_aside};
     struct err err;
+    bool renamed;
 
-    if (rehash_same(path, &v->mark, &err)) {
+    if (rehash_same(card->files[v->bad_file].path, &v->mark, &err)) {
         v->n_bad++;
         chore_say_error(c, card_name(card), API_INTERNAL, err.text);
-        free(aside);
+        leave_card(v, c);
         return;
     }
-    kept = aside && rename(path, aside) == 0;
-    if (!kept) {
-        snprintf(text, sizeof text, "%.700s; it cannot be renamed: %s", why, strerror(errno));
-        why = text;
-        models_note_bad(v->h->models, card, v->bad_file, why);
-    }
+    renamed = rename_bad(v);
     if (catalog_remove_path(v->h->models->catalog, card->files[0].path, &err))
         log_warn("%s", err.text);
     workers_stop_path(v->h->workers, card->files[0].path);
-    say_bad(v, c, card_name(card), API_CHECKSUM_MISMATCH, why, kept ? aside : NULL, NULL);
-    free(aside);
+    if (renamed)
+        chore_run(c, &sync);
+    else
+        on_aside(v, c, 0, NULL);
 }
 
 /* The digests that nobody told are kept from now on, if the card can be written. */
@@ -132,22 +183,28 @@ static void note(struct verify *v, struct chore *c)
                            "sha256", v->found[0]));
 }
 
+/* Of a file that differs from what was told. */
+static void say_why(struct verify *v)
+{
+    const struct card_file *f = &v->cards[v->i]->files[v->bad_file];
+
+    err_set(&v->why, ERR_INVALID, "%.300s has the SHA-256 %s now, it should be %s", f->name,
+            v->found[v->bad_file], f->sha256);
+}
+
 static void judge(struct verify *v, struct chore *c)
 {
     struct card *card = v->cards[v->i];
-    char why[ERR_TEXT_MAX];
     bool told = card_is_verified(card);
 
-    if (v->why.code == ERR_NOT_FOUND) {
+    if (v->why.code == 0 && v->bad_file < card->n_files)
+        say_why(v);
+    if (v->why.code && v->why.code != ERR_NOT_FOUND) {
+        set_bad_aside(v, c);
+        return;
+    }
+    if (v->why.code) {
         say_gone(v, c, card);
-    } else if (v->why.code) {
-        set_bad_aside(v, c, v->why.text);
-    } else if (v->bad_file < card->n_files) {
-        const struct card_file *f = &card->files[v->bad_file];
-
-        snprintf(why, sizeof why, "%.300s has the SHA-256 %s now, it should be %s", f->name,
-                 v->found[v->bad_file], f->sha256);
-        set_bad_aside(v, c, why);
     } else if (told) {
         v->n_verified++;
         chore_say(c, json_pack("{s:s, s:s, s:s}", "stage", "verified", "model_ref", card_name(card),
@@ -155,6 +212,7 @@ static void judge(struct verify *v, struct chore *c)
     } else {
         note(v, c);
     }
+    leave_card(v, c);
 }
 
 /* ---- reading ---- */
@@ -206,16 +264,9 @@ static void on_hashed(void *arg, struct chore *c, int rc, const struct err *err)
                         err->text);
     } else if (!chore_is_gone(c)) {
         judge(v, c);
+        return;
     }
     leave_card(v, c);
-}
-
-/* Before a step that has waited. */
-static int may_read(void *arg, struct err *err)
-{
-    const struct verify *v = arg;
-
-    return card_reach(v->h->reach, v->cards[v->i], err);
 }
 
 static void next_card(struct verify *v, struct chore *c)
