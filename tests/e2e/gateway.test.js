@@ -815,6 +815,7 @@ describe('over a real worker', () => {
 
   it('unknown paths, methods and hosts in the API\'s shape', async () => {
     assert.strictEqual(typeof (await get(hive, '/api/nothing')).json.error, 'string');
+    assert.strictEqual((await post(hive, '/v1/models', {})).headers.allow, 'DELETE, GET, HEAD');
     const method = await get(hive, '/v1/chat/completions');
     assert.deepStrictEqual([method.status, method.json.error.code], [405, 'method_not_allowed']);
     const host = await post(hive, '/v1/messages', {}, { Host: 'evil.example' });

@@ -85,7 +85,8 @@ static bool try_routes(struct hive *h, struct http_exchange *x, bool with_star, 
                 answer(h, x, r, tables[t].in_models, id);
                 return true;
             }
-            buf_printf(allow, "%s%s", allow->len ? ", " : "", r->method);
+            buf_printf(allow, "%s%s%s", allow->len ? ", " : "", r->method,
+                       str_eq(r->method, "GET") ? ", HEAD" : "");
         }
     }
     return false;
