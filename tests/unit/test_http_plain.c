@@ -8,6 +8,8 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 
+#include <event2/bufferevent.h>
+
 #include "net/http_plain.h"
 #include "net/http_resolve.h"
 #include "net/http_url.h"
@@ -356,7 +358,7 @@ static void test_http_plain__a_late_first_address_is_come_back_to(void **state)
 
 /* Nodes are asked directly, whatever the environment says of proxies. */
 /* The linker puts this in the place of getaddrinfo: a name server that does not answer. */
-#define SLOW_MS 300
+#define SLOW_MS 700
 int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
                        struct addrinfo **found);
 int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *want,
@@ -392,7 +394,7 @@ static void test_http_plain__an_address_of_a_link_without_its_link(void **state)
 static void start_to(struct told *t, const char *url)
 {
     struct http_call_params params = {
-        .url = url, .arg = t, .on_done = on_done, .connect_timeout_ms = SLOW_MS / 2};
+        .url = url, .arg = t, .on_done = on_done, .connect_timeout_ms = SLOW_MS - 100};
 
     assert_int_equal(http_call_start(t->client, &params, NULL, &t->err), 0);
 }
@@ -631,6 +633,14 @@ static void test_http_plain__asks_again_with_care(void **state)
     peer_stop(begun);
 }
 
+/* Waits until there is something to read on a connection. */
+static void await_bytes(const struct plain_conn *conn)
+{
+    struct pollfd ready = {.fd = bufferevent_getfd(conn->bev), .events = POLLIN};
+
+    assert_int_equal(poll(&ready, 1, RAW_PATIENCE_MS), 1);
+}
+
 /* An end, or bytes nobody asked for, on a kept connection: the next call takes another. */
 static void test_http_plain__drops_kept_connections_that_speak(void **state)
 {
@@ -642,8 +652,11 @@ static void test_http_plain__drops_kept_connections_that_speak(void **state)
     (void)state;
     open_client(&t);
     for (int i = 0; i < 3; i++) {
+        const struct plain_conn *kept = ((struct plain_client *)t.client)->conns;
+
+        if (kept) /* it may have spoken before it was kept */
+            await_bytes(kept);
         assert_int_equal(call_in_turn(&t, peer, methods, 1), 0);
-        clock_sleep_ms(20);
     }
     assert_int_equal(peer->n_seen, 3);
     close_client(&t);
@@ -969,24 +982,44 @@ static const char *const phases[N_PHASES] = {
     "", "", "HTTP/1.1 200 OK\r\nA: ", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",
     "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"};
 
-static void run_in_phase(struct told *t, int phase)
+static void turn_loop(struct told *t, int ms)
 {
-    struct timeval while_ms = {.tv_usec = phase == 0 ? 0 : 30000};
+    struct timeval while_ms = {.tv_usec = ms * 1000};
 
     event_base_loopexit(t->base, &while_ms);
     event_base_dispatch(t->base);
+}
+
+static bool is_in_phase(const struct told *t, const struct peer *peer, int phase)
+{
+    switch (phase) {
+    case 1:
+        return peer->n_seen == 1;
+    case 2:
+        return t->call->status == 200;
+    case 3:
+        return t->call->body_bytes == 3;
+    case 4:
+        return t->n_body == 1;
+    default:
+        return true;
+    }
 }
 
 /* A call that has come so far. */
 static void start_in_phase(struct told *t, struct peer *peer, int phase)
 {
     struct http_call_params params = {.url = url_of(peer, "/a"), .on_done = on_done, .arg = t};
+    int64_t until_ms = clock_ms() + RAW_PATIENCE_MS;
 
     open_client(t);
     params.on_body = phase == 4 ? on_body_resting : NULL;
     assert_int_equal(http_call_start(t->client, &params, &t->call, &t->err), 0);
-    run_in_phase(t, phase);
-    assert_int_equal(t->n_body, phase == 4);
+    turn_loop(t, 0);
+    while (!is_in_phase(t, peer, phase) && clock_ms() < until_ms)
+        turn_loop(t, 1);
+    assert_true(is_in_phase(t, peer, phase));
+    assert_int_equal(t->n_done, 0);
 }
 
 static void test_http_plain__cancels_in_each_phase(void **state)
@@ -998,7 +1031,7 @@ static void test_http_plain__cancels_in_each_phase(void **state)
 
         start_in_phase(&t, peer, i);
         http_call_cancel(t.call);
-        run_in_phase(&t, i);
+        turn_loop(&t, i == 0 ? 0 : 30);
         assert_int_equal(t.n_done, 0);
         close_client(&t);
         peer_stop(peer);
@@ -1030,26 +1063,34 @@ static void on_time_to_cancel(evutil_socket_t fd, short what, void *arg)
  */
 static void test_http_plain__a_cancelled_call_is_given_nothing_that_waits(void **state)
 {
-    struct peer *peer = PEER({"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabcdefghi", HOLD, 1});
+    char url[64];
+    uint16_t port;
+    int listener = raw_listen(&port), fd;
     struct http_call_params params = {
-        .url = url_of(peer, "/"), .on_body = on_body_breaking, .on_done = on_done};
-    struct timeval while_ms = {.tv_usec = 20000};
+        .url = url, .on_body = on_body_breaking, .on_done = on_done, .timeout_ms = RAW_PATIENCE_MS};
+    struct pollfd comes = {.fd = listener, .events = POLLIN};
     struct told t;
 
     (void)state;
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
     open_client(&t);
     params.arg = &t;
     assert_int_equal(http_call_start(t.client, &params, &t.call, &t.err), 0);
+    turn_loop(&t, 0);
+    assert_int_equal(poll(&comes, 1, RAW_PATIENCE_MS), 1);
+    fd = accept(listener, NULL, NULL);
+    raw_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
     event_base_dispatch(t.base);
     assert_int_equal(t.n_body, 1);
-    clock_sleep_ms(20); /* more comes meanwhile */
+    raw_say(fd, "defghi"); /* more comes meanwhile */
+    await_bytes(((struct plain_call *)t.call)->conn);
     event_base_once(t.base, -1, EV_TIMEOUT, on_time_to_cancel, &t, NULL);
-    event_base_loopexit(t.base, &while_ms);
-    event_base_dispatch(t.base);
+    turn_loop(&t, 20);
     assert_int_equal(t.n_body, 1);
     assert_int_equal(t.n_done, 0);
     close_client(&t);
-    peer_stop(peer);
+    close(fd);
+    close(listener);
 }
 
 /*
