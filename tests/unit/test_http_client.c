@@ -150,9 +150,9 @@ static void test_http_client__whole_time_and_stall(void **state)
     close_client(&t);
     open_client(&t);
     run_call(&t, (struct http_call_params){
-                     .url = url_of(peer, "/"), .timeout_ms = 9000, .stall_ms = 400});
+                     .url = url_of(peer, "/"), .timeout_ms = 9000, .stall_ms = 1200});
     assert_int_equal(t.rc, ERR_TIMEOUT);
-    assert_non_null(strstr(t.err.text, "nothing for 400 ms"));
+    assert_non_null(strstr(t.err.text, "nothing for 1200 ms"));
     assert_int_equal(t.status, 200);
     close_client(&t);
     peer_stop(peer);
@@ -161,13 +161,13 @@ static void test_http_client__whole_time_and_stall(void **state)
 /* Bytes that come slowly, but come, are no stall. */
 static void test_http_client__slow_is_not_stalled(void **state)
 {
-    struct peer *peer = PEER({OK("0123456789"), CLOSE, 20}); /* longer than the stall, in all */
+    struct peer *peer = PEER({OK("0123456789"), CLOSE, 35}); /* longer than the stall, in all */
     struct told t;
 
     (void)state;
     open_client(&t);
-    run_call(&t,
-             (struct http_call_params){.url = url_of(peer, "/"), .stall_ms = 800, .body_max = 100});
+    run_call(
+        &t, (struct http_call_params){.url = url_of(peer, "/"), .stall_ms = 1500, .body_max = 100});
     assert_int_equal(t.rc, 0);
     assert_string_equal(t.body, "0123456789");
     close_client(&t);
@@ -253,7 +253,7 @@ static void on_resume_time(evutil_socket_t fd, short what, void *arg)
 static bool on_body_pausing(void *arg, int status, const char *bytes, size_t n)
 {
     struct told *t = arg;
-    struct timeval soon = {.tv_usec = 400000};
+    struct timeval soon = {.tv_sec = 1, .tv_usec = 300000};
 
     assert_int_equal(status, 200);
     if (t->n_body++ < t->pause_first) {
@@ -278,7 +278,7 @@ static void test_http_client__pauses_and_gives_the_same_bytes_again(void **state
         t.pause_first = n;
         /* a pause of ours is no stall of theirs */
         run_call(&t, (struct http_call_params){
-                         .url = url_of(peer, "/"), .on_body = on_body_pausing, .stall_ms = 300});
+                         .url = url_of(peer, "/"), .on_body = on_body_pausing, .stall_ms = 1200});
         assert_int_equal(t.rc, 0);
         assert_true(t.n_body > n);
         assert_string_equal(t.body, "first second");

@@ -477,22 +477,26 @@ static void test_http_limits__refuses_chunks_that_are_all_framing(void **state)
 static void test_http_limits__time_for_a_head_and_a_body(void **state)
 {
     struct http_server_params params = with_limits();
+    struct pollfd answer = {.events = POLLIN};
     int mute, half, trickle, body;
     struct rig *rig;
+    int64_t until_ms;
 
     (void)state;
-    params.limits.head_timeout_ms = params.limits.body_timeout_ms = 400;
+    params.limits.head_timeout_ms = params.limits.body_timeout_ms = 1300;
     rig = rig_start(params);
     mute = raw_connect(rig->port);
     half = raw_connect(rig->port);
-    body = raw_connect(rig->port);
-    trickle = raw_connect(rig->port);
     raw_say(half, "GET /hello HT");
+    body = raw_connect(rig->port);
     raw_say(body, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabc");
-    for (int i = 0; i < 20; i++) { /* bytes that trickle in buy no time */
-        raw_say(trickle, i ? "x" : "GET /");
-        clock_sleep_ms(25);
-    }
+    trickle = raw_connect(rig->port);
+    raw_say(trickle, "GET /");
+    answer.fd = trickle;
+    until_ms = clock_ms() + RAW_PATIENCE_MS;
+    while (poll(&answer, 1, 25) == 0 && clock_ms() < until_ms)
+        raw_say(trickle, "x"); /* bytes that trickle in buy no time */
+    assert_true(clock_ms() < until_ms);
     check_last(trickle, "HTTP/1.1 408 ");
     check_last(half, "HTTP/1.1 408 ");
     check_last(body, "HTTP/1.1 408 ");
@@ -538,8 +542,8 @@ static void test_http_limits__an_empty_line_begins_no_request(void **state)
     int fd;
 
     (void)state;
-    params.limits.head_timeout_ms = 300;
-    params.limits.idle_timeout_ms = 400;
+    params.limits.head_timeout_ms = 1200;
+    params.limits.idle_timeout_ms = 1300;
     rig = rig_start(params);
     fd = raw_connect(rig->port);
     raw_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab\r\n" GET("/hello"));
