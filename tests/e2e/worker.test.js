@@ -58,6 +58,14 @@ function selfSigned() {
   return [cert, secret];
 }
 
+/* An answer that nothing has cut short, and then its worker's end. */
+async function endsWhole(worker, running, n) {
+  const end = await lastOf(running);
+  assert.deepStrictEqual([end.type, end.tokens_out], ['end', n]);
+  assert.ok(running.done);
+  assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+}
+
 const firstToken = (s) => s.find((e) => e.type === 'token');
 const lastOf = async (s) => (await s.all()).at(-1);
 
@@ -530,7 +538,7 @@ describe('cancelling', () => {
   test('a client that leaves during the prompt frees its slot', async () => {
     const request = http.request(`${worker.url}/v1/inference`, { method: 'POST', agent: false });
     request.on('error', () => {});
-    request.end(JSON.stringify({ prompt: 'a'.repeat(2000), stream: false }));
+    request.end(JSON.stringify({ prompt: 'a'.repeat(8000), max_tokens: 8000, stream: false })); // longer than a look may be late
     await until(async () => (await state(worker)).slots_busy === 1, 'busy');
     request.destroy();
     await idle(worker);
@@ -616,6 +624,7 @@ describe('fairness', () => {
     const before = running.events.length;
     const newcomer = await infer(worker, { prompt: 'a'.repeat(3000), max_tokens: 1 });
     await lastOf(newcomer);
+    await new Promise(setImmediate); // what came before its end on the other connection is read, too
     // 3000 tokens are at least 12 batches of 256, and each has a row of the one that decodes.
     assert.ok(running.events.length - before >= 10, `${running.events.length - before} tokens meanwhile`);
     running.leave();
@@ -648,17 +657,20 @@ describe('loading', { skip }, () => {
   before(() => writeHollowModel(model, { layers: 24, embd: 512, ff: 1408 }));
 
   test('progress is told to all who watch, truly, and ends with ready', async () => {
-    const worker = await startWorker({ model });
-    const early = await state(worker);
-    const streams = await Promise.all([0, 1, 2].map(() => stream(`${worker.url}/v1/loading/progress`)));
-    const seen = await Promise.all(streams.map((s) => s.all()));
-    assert.strictEqual(early.ready, false);
+    let worker, early, streams, seen;
+    await until(async () => { // it may have loaded before all of them watch
+      if (worker) await worker.stop();
+      worker = await startWorker({ model });
+      early = await state(worker);
+      streams = await Promise.all([0, 1, 2].map(() => stream(`${worker.url}/v1/loading/progress`)));
+      seen = await Promise.all(streams.map((s) => s.all()));
+      return !early.ready && seen.every((events) => events.length > 3);
+    }, () => `several reports, of a load that is asked about: ${JSON.stringify([early, seen])}`);
     assert.strictEqual(early.state, 'loading');
     assert.strictEqual(early.progress_url, `${worker.url}/v1/loading/progress`);
     for (const events of seen) {
       assert.deepStrictEqual(events.at(-1), { stage: 'ready' });
       const steps = events.slice(0, -1);
-      assert.ok(steps.length > 2, `${steps.length} reports`);
       for (const [i, e] of steps.entries()) {
         assert.strictEqual(e.stage, 'loading_to_ram');
         assert.ok(e.bytes_loaded <= e.bytes_total && e.layers_loaded <= e.layers_total);
@@ -870,29 +882,29 @@ describe('beginnings and ends', { skip }, () => {
   });
 
   test('shutdown lets what runs go on, refuses what comes, and exits 0', async () => {
-    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
-    const running = await infer(worker, { ...ENDLESS, max_tokens: 200 });
-    await firstToken(running);
-    const { port } = new URL(worker.url), late = JSON.stringify({ prompt: 'abc', max_tokens: 1 });
-    const half = net.connect(port, '127.0.0.1');
-    await new Promise((resolve) => half.once('connect', resolve));
-    half.write(`POST /v1/inference HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: ${late.length}\r\n\r\n${late.slice(0, 5)}`);
-    await get(worker, '/v1/health'); // behind it: what was sent so far is there
-    const answer = await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
-    assert.strictEqual(answer.status, 202);
-    assert.deepStrictEqual(answer.json, { state: 'draining' });
-    await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
-    let refusal = '';
-    half.setEncoding('utf8').on('data', (text) => { refusal += text; });
-    half.write(late.slice(5));
-    await until(() => /"request_id"/.test(refusal), () => `a refusal: ${refusal}`);
-    assert.match(refusal, /^HTTP\/1\.1 503 [\s\S]*"ALL_SLOTS_BUSY"[\s\S]*"draining":true/);
-    assert.ok(!running.over, 'the answer goes on meanwhile');
-    const end = await lastOf(running);
-    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 200]);
-    assert.ok(running.done);
-    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
-    await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
+    await until(async () => { // the answer may be over before all this is done
+      const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+      const running = await infer(worker, { ...ENDLESS, max_tokens: 500 });
+      await firstToken(running);
+      const { port } = new URL(worker.url), late = JSON.stringify({ prompt: 'abc', max_tokens: 1 });
+      const half = net.connect(port, '127.0.0.1').on('error', () => {});
+      await new Promise((resolve) => half.once('connect', resolve));
+      half.write(`POST /v1/inference HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: ${late.length}\r\n\r\n${late.slice(0, 5)}`);
+      await get(worker, '/v1/health'); // behind it: what was sent so far is there
+      const answer = await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
+      assert.strictEqual(answer.status, 202);
+      assert.deepStrictEqual(answer.json, { state: 'draining' });
+      await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
+      let refusal = '';
+      half.setEncoding('utf8').on('data', (text) => { refusal += text; });
+      half.write(late.slice(5));
+      await until(() => /"request_id"/.test(refusal) || running.over, () => `a refusal: ${refusal}`);
+      const meanwhile = !running.over;
+      if (meanwhile) assert.match(refusal, /^HTTP\/1\.1 503 [\s\S]*"ALL_SLOTS_BUSY"[\s\S]*"draining":true/);
+      await endsWhole(worker, running, 500);
+      await assert.rejects(get(worker, '/v1/health'), { code: 'ECONNREFUSED' });
+      return meanwhile;
+    }, 'an answer that goes on meanwhile');
   });
 
   test('SIGTERM drains, and a second one ends its answers, each with its last word', async () => {
@@ -911,15 +923,17 @@ describe('beginnings and ends', { skip }, () => {
   });
 
   test('a drain by request, then SIGTERM: what runs goes on', async () => {
-    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
-    const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
-    await firstToken(running);
-    await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
-    worker.signal('SIGTERM');
-    const end = await lastOf(running);
-    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 100]);
-    assert.ok(running.done);
-    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+    await until(async () => { // the answer may be over before the signal
+      const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+      const running = await infer(worker, { ...ENDLESS, max_tokens: 500 });
+      await firstToken(running);
+      await ask(`${worker.url}/v1/admin/shutdown`, { method: 'POST' });
+      worker.signal('SIGTERM');
+      await sleep(20); // what has come is read
+      const meanwhile = !running.over;
+      await endsWhole(worker, running, 500);
+      return meanwhile;
+    }, 'a signal that comes in time');
   });
 
   test('Ctrl+C drains, and a second one ends it at once', async () => {
@@ -935,16 +949,18 @@ describe('beginnings and ends', { skip }, () => {
   /* The window of a terminal was closed over it: the answer broke off without a word. A shell and the kernel may
    * both say so. */
   test('SIGHUP drains, however often it comes', async () => {
-    const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
-    const running = await infer(worker, { ...ENDLESS, max_tokens: 100 });
-    await firstToken(running);
-    worker.signal('SIGHUP');
-    await worker.says(/ending: 1 answer/);
-    worker.signal('SIGHUP');
-    const end = await lastOf(running);
-    assert.deepStrictEqual([end.type, end.tokens_out], ['end', 100]);
-    assert.ok(running.done);
-    assert.deepStrictEqual(await worker.end(), { code: 0, killedBy: null });
+    await until(async () => { // the answer may be over before the signals
+      const worker = await ready(await startWorker({ ...SLOW, slots: 1 }));
+      const running = await infer(worker, { ...ENDLESS, max_tokens: 500 });
+      await firstToken(running);
+      worker.signal('SIGHUP');
+      const [, n] = await worker.says(/ending: (\d+) answers/);
+      worker.signal('SIGHUP');
+      await sleep(20); // what has come is read
+      const meanwhile = n === '1' && !running.over;
+      await endsWhole(worker, running, 500);
+      return meanwhile;
+    }, 'signals that come in time');
   });
 
   test('an idle worker ends at once on SIGTERM', async () => {
