@@ -735,10 +735,10 @@ describe('the end', () => {
     const worker = await spawnReady(hive, 'tiny');
     process.kill(worker.pid, 'SIGSTOP'); // it cannot drain
     hive.signal('SIGTERM');
-    await sleep(200);
+    await hive.says(/SIGTERM: the hive ends; its workers are asked to finish/); // two that wait are one
     assert.ok(isAlive(hive.pid));
     hive.signal('SIGTERM');
-    await hive.end(3000);
+    await hive.end(10000); // a drain has 30 s
     assert.strictEqual(isAlive(worker.pid), false);
   });
 

@@ -872,7 +872,7 @@ describe('Ctrl+C', () => {
     const r = infer();
     await r.says(/Once/);
     r.interrupt();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await until(() => fake.of('DELETE', '/v1/inference/').length > 0, 'the worker is told'); // two that wait are one
     assert.strictEqual(r.child.exitCode, null, 'it waits for the worker');
     const before = Date.now();
     r.interrupt();
