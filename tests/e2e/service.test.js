@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
 
-const { BUILD, HIVE, ROOT, Proc, makeFolder } = require('./lib/proc.js');
+const { BUILD, HIVE, PATIENCE_MS, ROOT, Proc, bindsAny, makeFolder } = require('./lib/proc.js');
 
 /* Of one key of a unit all its values, in their order. */
 const valuesOf = (unit, key) => [...unit.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map((m) => m[1]);
@@ -41,7 +41,7 @@ for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.
       const status = (args, env = {}, config = '') => {
         const home = makeFolder('rbee-service-');
         fs.writeFileSync(path.join(home, 'config.ini'), config);
-        return spawnSync(HIVE, [...words, ...args], { env: { ...process.env, RBEE_HOME: home, ...env } }).status;
+        return spawnSync(HIVE, [...words, ...args], { timeout: PATIENCE_MS, env: { ...process.env, RBEE_HOME: home, ...env } }).status;
       };
       const [wrong] = valuesOf(unit, 'RestartPreventExitStatus').map(Number);
       assert.strictEqual(status(['--no-such-option']), wrong);
@@ -49,7 +49,7 @@ for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.
       assert.strictEqual(status([], { RBEE_HIVE_CTX: 'abc' }), wrong);
       assert.strictEqual(status([], { RBEE_HIVE_ADDR: '8080' }), wrong);
       assert.strictEqual(status([], { RBEE_HIVE_TLS_CERT: '/etc/hostname' }), wrong); // without a key
-      assert.strictEqual(status([], { RBEE_HIVE_ADDR: '192.0.2.1:0' }), 1); // not an address of this machine: it may come to be one
+      if (!bindsAny()) assert.strictEqual(status([], { RBEE_HIVE_ADDR: '192.0.2.1:0' }), 1); // not an address of this machine: it may come to be one
       assert.deepStrictEqual(valuesOf(unit, 'Restart'), ['on-failure']);
     });
 

@@ -100,10 +100,13 @@ static void test_http_plain__localhost_and_addresses_ask_nobody(void **state)
         size_t n;
     } known[] = {
         {"127.0.0.1", 1}, {"::1", 1}, {"localhost", 2}, {"LOCALHOST", 2}, {"a.localhost", 2}};
+    char unknown[65]; /* so long that no name server is asked */
     struct http_addrs addrs;
     struct err err = {0};
 
     (void)state;
+    memset(unknown, 'x', 64);
+    unknown[64] = '\0';
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         assert_int_equal(http_resolve(known[i].host, 80, HTTP_NAMES_REFUSED, NULL, &addrs, NULL),
                          0);
@@ -111,9 +114,9 @@ static void test_http_plain__localhost_and_addresses_ask_nobody(void **state)
     }
     assert_int_equal(http_resolve("bee2", 80, HTTP_NAMES_REFUSED, NULL, &addrs, &err),
                      ERR_UNSUPPORTED);
-    assert_int_equal(http_resolve("no.such.name.invalid", 80, HTTP_NAMES_WAIT, NULL, &addrs, &err),
+    assert_int_equal(http_resolve(unknown, 80, HTTP_NAMES_WAIT, NULL, &addrs, &err),
                      ERR_UNREACHABLE);
-    assert_non_null(strstr(err.text, "no.such.name.invalid"));
+    assert_non_null(strstr(err.text, unknown));
 }
 
 /* A listener on ::1 only; false where there is no IPv6. */

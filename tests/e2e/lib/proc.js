@@ -68,6 +68,11 @@ function isAlive(pid) {
   }
 }
 
+/* May an address be bound that this machine does not have? */
+function bindsAny() {
+  return fs.readFileSync('/proc/sys/net/ipv4/ip_nonlocal_bind', 'utf8').trim() === '1';
+}
+
 class Proc {
   /* stdio: what follows the three standard descriptors ('pipe' or descriptors), from number 3 on. */
   constructor(program, args = [], { env = {}, cwd = os.tmpdir(), stdio = [] } = {}) {
@@ -192,5 +197,5 @@ function smallDisk(size) {
 
 module.exports = {
   ROOT, BUILD, DATA, WORKER, HIVE, KEEPER, PATIENCE_MS,
-  Proc, startWorker, runWorker, testModel, makeFolder, smallDisk, isAlive, sleep, until,
+  Proc, startWorker, runWorker, testModel, makeFolder, smallDisk, isAlive, bindsAny, sleep, until,
 };
