@@ -569,7 +569,9 @@ describe('two machines', () => {
   it('wrong keys of an address do not keep a right code of that address out', () => {
     const { b } = hosts;
     const pair = (code) => b.curl('https://10.77.0.1:8080/v1/pair', '-H', 'Content-Type: application/json', '-d', JSON.stringify({ code, name: 'b' }));
-    assert.strictEqual(pair('abcdefghijklmnopqrst').status, 429);
+    let last;
+    for (let i = 0; i < 40 && last !== 429; i++) last = pair('abcdefghijklmnopqrst').status; // one in 6 s is forgiven meanwhile
+    assert.strictEqual(last, 429);
     const line = spawnSync(HIVE, ['pair', '--home', home], { encoding: 'utf8' }).stdout;
     assert.strictEqual(pair(/\/([a-z0-9]+)'?\s*$/.exec(line)[1]).status, 200);
   });
