@@ -75,11 +75,12 @@ test('a choice that gets no place is asked when another has ended', async () => 
 });
 
 test('others take the places while none of it runs: it is asked again', async () => {
-  const before_n = fake.asked().length, prompts = [one('a', { slow: 400 }), one('b'), one('c')];
+  const before_n = fake.asked().length, prompts = [one('a', { until: 'others have its place' }), one('b'), one('c')];
   fake.places(1);
   const s = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model, prompt: prompts, stream: true } });
   await s.find((e) => e.choices[0].text === 'a');
   fake.places(0);
+  fake.say('others have its place');
   await until(() => fake.asked().length >= before_n + 4, 'once behind a, and when that has ended, and again');
   assert.ok(!s.over);
   fake.places(99);
