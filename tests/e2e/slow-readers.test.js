@@ -112,7 +112,7 @@ test('a reader of a byte a second straight from a worker', { skip: sanitized && 
  * and the client had room, in one turn of the loop, and an answer was cut whose client had read all it was sent.
  */
 test('a hive that was stopped cuts nobody who reads', { skip: !testModel() ? 'no model' : /tsan/.test(process.env.RBEE_BUILD || '') && 'an answer of megabytes takes half a minute' }, async (t) => {
-  const hive = await startHive({ env: { RBEE_TINY: testModel(), RBEE_HIVE_WRITE_TIMEOUT: '1s' } });
+  const hive = await startHive({ env: { RBEE_TINY: testModel(), RBEE_HIVE_WRITE_TIMEOUT: '1900ms' } });
   t.after(() => { hive.signal('SIGCONT'); return hive.stop(); });
   await spawnReady(hive, 'tiny');
   const text = JSON.stringify({ model: 'tiny', content: 'once upon a time '.repeat(400000) });
@@ -134,7 +134,7 @@ test('a hive that was stopped cuts nobody who reads', { skip: !testModel() ? 'no
   socket.resume();
   await until(() => waits() === 0, 'it has read all it was sent');
   const before = n;
-  await sleep(1500);
+  await sleep(2400);
   hive.signal('SIGCONT');
   const whole = Number(/content-length: (\d+)/i.exec(head)[1]) + head.indexOf('\r\n\r\n') + 4;
   await until(() => n >= whole || closed, 'the rest', PATIENCE_MS);
