@@ -160,7 +160,7 @@ test('a disk that hangs under a download: that one is told, and what goes to ano
   t.after(() => hub.stop());
   const bytes = fs.readFileSync(testModel());
   for (const name of ['ann', 'bob']) hub.put(`${name}/tales`, { 'tales-Q4_K_M.gguf': bytes });
-  const hive = await startApart({ env: { ...tiny, HF_ENDPOINT: hub.url, RBEE_HIVE_DOWNLOAD_STALL: '2s' } });
+  const hive = await startApart({ env: { ...tiny, HF_ENDPOINT: hub.url, RBEE_HIVE_DOWNLOAD_STALL: '3s' } });
   t.after(() => hive.stop());
   otherDisk(hive.pid, nas, testModel());
   fs.mkdirSync(path.join(hive.home, 'models/hf'), { recursive: true });

@@ -25,8 +25,9 @@ function seeded(seed, n) {
   return crypto.createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(n));
 }
 
+/* The hub is the test's own process: held for longer than the stall it would be asked again, rightly. */
 const startWith = (hub, env = {}, options = {}) => startHive({ ...options,
-  env: { HF_ENDPOINT: hub.url, RBEE_HIVE_WORKER: WORKER, RBEE_HIVE_DOWNLOAD_STALL: '500ms', ...env } });
+  env: { HF_ENDPOINT: hub.url, RBEE_HIVE_WORKER: WORKER, RBEE_HIVE_DOWNLOAD_STALL: '20s', ...env } });
 
 async function begin(hive, ref, wish = {}) {
   const answer = await post(hive, '/v1/models/download', { model_ref: ref, ...wish });
