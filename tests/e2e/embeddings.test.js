@@ -205,14 +205,16 @@ describe('a worker with an embedding model', () => {
     const whole = await clock(post(worker, { input: [...texts, 'a '.repeat(N_CTX)] }));
     const body = JSON.stringify({ input: texts });
     let behind;
-    for (let tries = 0; tries < 3 && !(behind < whole / 2); tries++) { // a machine may be busy
+    for (let tries = 0; tries < 8 && !(behind < whole / 2); tries++) { // a machine may be busy
+      let over = false;
       await until(async () => (await state(worker)).queued === 0, 'nobody else');
       const request = http.request(`${worker.url}/v1/embeddings`,
         { method: 'POST', headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) } });
-      request.on('error', () => {});
+      request.on('error', () => {}).on('response', () => { over = true; });
       request.end(body);
-      await until(async () => (await state(worker)).queued === 1, 'it is read');
+      await until(async () => (await state(worker)).queued === 1 || over, 'it is read');
       request.destroy();
+      if (over) continue;
       behind = await clock(embed(worker, { input: 'short' }));
     }
     assert.ok(behind < whole / 2, `${behind} ms behind one that takes ${whole}`);
