@@ -14,10 +14,10 @@ const { ask, stream } = require('./lib/sse.js');
 
 const MODEL = path.join(__dirname, '../../models/tiny.gguf');
 
-/* 1500 alternatives, each with three letters of four before its number: few are out after the first token. */
-function slowGrammar(seed) {
+/* 1500 alternatives or more, each with three letters of four before its number: few are out after the first token. */
+function slowGrammar(seed, n = 1500) {
   const random = () => (seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32;
-  const alternatives = Array.from({ length: 1500 }, (_, i) =>
+  const alternatives = Array.from({ length: n }, (_, i) =>
     `[${[...'abcdefghijklmnopqrstuvwxyz '].filter(() => random() < 0.75).join('')}]+ "${i}"`);
   return `root ::= ${alternatives.join(' | ')}\n`;
 }
@@ -64,11 +64,17 @@ test('others go on while it is found out', async () => {
 const ready = async () => (await ask(`${worker.url}/v1/ready`)).json;
 
 /* One token takes several passes: who may wait for a fraction of that holds its slot for no more than the one that runs. */
-test('who waits for it can end', async () => {
-  const begun = await ready(), whole = await infer({ grammar: slowGrammar(4), max_tokens: 1 }), then = await ready();
-  assert.strictEqual(whole.status, 200, whole.text);
-  assert.ok(then.passes - begun.passes > 1, `${then.passes - begun.passes} passes: it is not slow`);
-  const late = await infer({ grammar: slowGrammar(3), timeout_seconds: 0.02 });
+test('who waits for it can end', async (t) => {
+  let then, size, n_passes = 0;
+  for (size of [1500, 2500]) { // of more too many are open at once
+    const begun = await ready(), whole = await infer({ grammar: slowGrammar(4, size), max_tokens: 1 });
+    then = await ready();
+    assert.strictEqual(whole.status, 200, whole.text);
+    n_passes = then.passes - begun.passes;
+    if (n_passes > 1) break;
+  }
+  if (n_passes === 1) return void t.skip('a machine so quick that it is not slow');
+  const late = await infer({ grammar: slowGrammar(3, size), timeout_seconds: 0.02 });
   assert.strictEqual(late.status, 408, late.text);
   const n = (r) => Object.values(r.cancelled).reduce((sum, phase) => sum + phase.deadline, 0);
   let now;
