@@ -161,13 +161,27 @@ describe('verify and prune', () => {
     assert.strictEqual((await cli(hive, 'models', 'verify', 'local:fresh')).code, 0);
   });
 
-  test('a client that leaves ends the work; another one may begin', async () => {
-    const s = await stream(`${hive.url}/v1/models/verify`, { method: 'POST', body: {} });
-    s.leave();
-    const again = await stream(`${hive.url}/v1/models/verify`, { method: 'POST', body: {} });
-    const events = await again.all();
+  test('a client that leaves ends the work; another one may begin', async (t) => {
+    const own = await startHive(), file = path.join(makeFolder('rbee-mine-'), 'large.gguf');
+    t.after(() => own.stop());
+    const size = writeHollowModel(file, { layers: 2, embd: 1024, ff: 2816 });
+    const r = await cli(own, 'models', 'import', file);
+    assert.strictEqual(r.code, 0, r.stderr);
+    const verify = () => stream(`${own.url}/v1/models/verify`, { method: 'POST', body: {} });
+    const has = () => fs.readdirSync(`/proc/${own.pid}/fd`).some((fd) => {
+      try { return fs.readlinkSync(`/proc/${own.pid}/fd/${fd}`).endsWith('/large.gguf'); } catch { return false; }
+    });
+    const nRead = () => Number(/^rchar: (\d+)/m.exec(fs.readFileSync(`/proc/${own.pid}/io`, 'utf8'))[1]);
+    await until(async () => { // it may be read before its client leaves
+      const before = nRead(), s = await verify();
+      await until(() => has() || nRead() - before >= size, 'it is read');
+      s.leave();
+      await until(() => !has(), 'it is let go');
+      return nRead() - before < 0.9 * size;
+    }, 'an end before all of it is read');
+    const events = await (await verify()).all();
     assert.strictEqual(events.at(-1).stage, 'complete');
-    assert.ok(events.at(-1).verified >= 1);
+    assert.strictEqual(events.at(-1).verified, 1);
   });
 
   test('prune shows first, deletes what was shown and nothing else', async () => {
