@@ -175,20 +175,11 @@ void workers_leave(struct workers *ws, const char *id)
     BUG_ON(!str_eq(id, "worker-1"));
 }
 
-void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct worker *w),
-                  void *arg)
+void workers_stop_model(struct workers *ws, const char *model_ref, const char *model_path)
 {
     (void)ws;
-    (void)each;
-    (void)arg;
-}
-
-int workers_stop(struct workers *ws, const char *id, struct err *err)
-{
-    (void)ws;
-    (void)id;
-    (void)err;
-    BUG("a worker that was not named is stopped");
+    (void)model_ref;
+    (void)model_path;
 }
 
 bool workers_is_over(const struct workers *ws, const char *id)
