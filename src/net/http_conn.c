@@ -92,11 +92,12 @@ static void conn_arm(struct http_conn *c)
 static bool has_more_time(struct http_conn *c)
 {
     int64_t late = clock_late_ms(c->due_ms), most = patience_ms(c);
-    struct timeval tv = to_timeval(late < most ? late : most);
+    int64_t more = late < most ? late : most;
+    struct timeval tv = to_timeval(more);
 
     if (late == 0)
         return false;
-    c->due_ms = clock_ms() + (late < most ? late : most);
+    c->due_ms = clock_ms() + more;
     return event_add(c->ev_timer, &tv) == 0;
 }
 

@@ -233,10 +233,9 @@ void workers_see_files(struct workers *ws, const char *id)
 
 static void count_visit(struct workers *ws, const char *id, int change)
 {
-    struct worker *w;
+    struct worker *w = worker_by_id(ws, id);
 
-    TAILQ_FOREACH(w, &ws->all, link)
-    if (str_eq(w->id, id))
+    if (w)
         w->n_visits += change;
 }
 

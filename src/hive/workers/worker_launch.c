@@ -12,12 +12,11 @@
 
 static struct worker *find(struct workers *ws, const char *id)
 {
-    struct worker *w;
+    struct worker *w = worker_by_id(ws, id);
 
-    TAILQ_FOREACH(w, &ws->all, link)
-    if (str_eq(w->id, id))
-        return w;
-    BUG("there is no worker %s", id);
+    if (!w)
+        BUG("there is no worker %s", id);
+    return w;
 }
 
 static void set_keep_alive(struct worker *w, int64_t ms)

@@ -151,16 +151,12 @@ static void stop_any(struct worker *w)
 
 int workers_stop(struct workers *ws, const char *id, struct err *err)
 {
-    struct worker *w;
+    struct worker *w = worker_by_id(ws, id);
 
-    TAILQ_FOREACH(w, &ws->all, link)
-    {
-        if (str_eq(w->id, id)) {
-            stop_any(w);
-            return 0;
-        }
-    }
-    return err_set(err, ERR_NOT_FOUND, "there is no worker '%.80s'", id);
+    if (!w)
+        return err_set(err, ERR_NOT_FOUND, "there is no worker '%.80s'", id);
+    stop_any(w);
+    return 0;
 }
 
 void workers_stop_path(struct workers *ws, const char *model_path)

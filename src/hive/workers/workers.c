@@ -151,38 +151,28 @@ bool worker_is_new(const struct worker *w)
 bool workers_failure(const struct workers *ws, const char *id, enum api_code *code,
                      char text[ERR_TEXT_MAX])
 {
-    const struct worker *w;
+    const struct worker *w = worker_by_id(ws, id);
 
-    TAILQ_FOREACH(w, &ws->all, link)
-    {
-        if ((w->state != WORKER_DEAD && w->state != WORKER_CONDEMNED) || !str_eq(w->id, id))
-            continue;
-        *code = w->error.code;
-        str_copy(text, ERR_TEXT_MAX, w->error.message);
-        return true;
-    }
-    return false;
+    if (!w || (w->state != WORKER_DEAD && w->state != WORKER_CONDEMNED))
+        return false;
+    *code = w->error.code;
+    str_copy(text, ERR_TEXT_MAX, w->error.message);
+    return true;
 }
 
 bool workers_is_over(const struct workers *ws, const char *id)
 {
-    const struct worker *w;
+    const struct worker *w = worker_by_id(ws, id);
 
-    TAILQ_FOREACH(w, &ws->all, link)
-    if (str_eq(w->id, id))
-        return w->state != WORKER_PREPARING && !worker_state_runs(w->state);
-    return true;
+    return !w || (w->state != WORKER_PREPARING && !worker_state_runs(w->state));
 }
 
 bool workers_is_exiting(const struct workers *ws, const char *id)
 {
-    const struct worker *w;
+    const struct worker *w = worker_by_id(ws, id);
     struct procfs_stat st;
 
-    TAILQ_FOREACH(w, &ws->all, link)
-    if (str_eq(w->id, id))
-        return w->process && procfs_look(w->process, &st) == 0 && st.exiting;
-    return false;
+    return w && w->process && procfs_look(w->process, &st) == 0 && st.exiting;
 }
 
 const char *worker_log_path(const struct worker *w)

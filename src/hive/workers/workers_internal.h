@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "api/board.h"
+#include "base/str.h"
 #include "base/uuid.h"
 #include "hive/catalog/judge.h"
 #include "hive/catalog/verdicts.h"
@@ -114,6 +115,17 @@ struct workers {
     void (*gone)(void *arg);
     void *gone_arg;
 };
+
+/* In whatever state it is; NULL: there is none of that id. */
+static inline struct worker *worker_by_id(const struct workers *ws, const char *id)
+{
+    struct worker *w;
+
+    TAILQ_FOREACH(w, &ws->all, link)
+    if (str_eq(w->id, id))
+        return w;
+    return NULL;
+}
 
 bool worker_is_alive(const struct worker *w);
 /* A new request may be given to it: it runs, and is not stopped by a signal. */

@@ -126,12 +126,9 @@ json_t *workers_list_json(struct workers *ws, const char *host)
 
 const struct worker *workers_find(struct workers *ws, const char *id)
 {
-    const struct worker *w;
+    const struct worker *w = worker_by_id(ws, id);
 
-    TAILQ_FOREACH(w, &ws->all, link)
-    if (w->state != WORKER_PREPARING && str_eq(w->id, id))
-        return w;
-    return NULL;
+    return w && w->state != WORKER_PREPARING ? w : NULL;
 }
 
 void workers_each(const struct workers *ws, bool (*each)(void *arg, const struct worker *w),
