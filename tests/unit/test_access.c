@@ -114,6 +114,8 @@ static void test_access__splits_hosts(void **state)
     assert_int_equal(port, 8080);
     assert_int_equal(access_split_host("::1", host, sizeof host, &port, NULL), ERR_INVALID);
     assert_int_equal(access_split_host("a:", host, sizeof host, &port, NULL), ERR_INVALID);
+    assert_int_equal(access_split_host("a:65535", host, sizeof host, &port, NULL), 0);
+    assert_int_equal(port, 65535);
     assert_int_equal(access_split_host("a:65536", host, sizeof host, &port, NULL), ERR_INVALID);
     assert_int_equal(access_split_host(":80", host, sizeof host, &port, NULL), ERR_INVALID);
     assert_int_equal(access_split_host("[::1]x", host, sizeof host, &port, NULL), ERR_INVALID);
@@ -132,6 +134,8 @@ static void test_access__rebinding_is_refused_on_loopback(void **state)
     (void)state;
     assert_int_equal(verdict(&a, "/v1/x", "127.0.0.1:8080", NULL, NULL), API_N_CODES);
     assert_int_equal(verdict(&a, "/v1/x", "localhost", "http://localhost:3000", NULL), API_N_CODES);
+    assert_int_equal(verdict(&a, "/v1/x", "localhost", "https://localhost:3000", NULL),
+                     API_N_CODES);
     assert_int_equal(verdict(&a, "/v1/x", "evil.example", NULL, NULL), API_FORBIDDEN_HOST);
     assert_int_equal(verdict(&a, "/v1/health", "evil.example:8080", NULL, NULL),
                      API_FORBIDDEN_HOST);
@@ -175,6 +179,9 @@ static void test_access__pages_may_be_allowed(void **state)
     assert_int_equal(verdict(&a, "/", "chat.example", NULL, NULL), API_FORBIDDEN_HOST);
     a.origins = "*";
     assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://any.example", NULL), API_N_CODES);
+    /* '*' is a word of its own: it begins no pattern, and a word of one letter is none */
+    a.origins = "https://*.example *.example x";
+    assert_int_equal(verdict(&a, "/", "127.0.0.1", "https://a.example", NULL), API_FORBIDDEN_HOST);
 }
 
 /* A proxy that keeps the Host (Caddy does) was told of origins, which let no Host in. */
@@ -265,9 +272,57 @@ static void test_access__key_file_is_made_private_and_kept(void **state)
     assert_string_equal(again, "0123456789abcdef");
     assert_int_equal(path_write_file(file, "0123456789abcdef two", 20, 0600, &err), 0);
     assert_int_equal(access_load_key(file, true, again, &made, &err), ERR_INVALID);
+    assert_int_equal(path_write_file(file,
+                                     "0123456789\x7f"
+                                     "abcdef",
+                                     17, 0600, &err),
+                     0);
+    assert_int_equal(access_load_key(file, true, again, &made, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, "not printable"));
+    assert_int_equal(truncate(file, 1 << 20), 0);
+    assert_int_equal(access_load_key(file, true, again, &made, &err), ERR_LIMIT);
     unlink(file);
     rmdir(dir);
     free(file);
+}
+
+/* What is not there is made; what cannot be looked at is not. */
+static void test_access__key_file_that_cannot_be_looked_at_is_an_error(void **state)
+{
+    char file[] = "/tmp/rbee-test-XXXXXX", key[ACCESS_KEY_MAX + 1];
+    struct err err = {0};
+    int fd = mkstemp(file);
+    char *below = path_join(file, "api-key");
+    bool made;
+
+    (void)state;
+    assert_int_not_equal(fd, -1);
+    assert_int_equal(access_load_key(below, true, key, &made, &err), ERR_IO);
+    assert_false(made);
+    assert_non_null(strstr(err.text, "Not a directory"));
+    close(fd);
+    unlink(file);
+    free(below);
+}
+
+static void test_access__made_keys_are_each_another(void **state)
+{
+    char a[ACCESS_KEY_MAX + 1], b[ACCESS_KEY_MAX + 1];
+    size_t same = 0;
+
+    (void)state;
+    access_make_key(a);
+    access_make_key(b);
+    assert_true(access_is_made_key(a));
+    assert_true(access_is_made_key(b));
+    /* 32 letters: of n random places about n / 32 are alike, half of them never */
+    for (size_t i = strlen("rbee-"); i < ACCESS_KEY_BYTES; i++)
+        same += a[i] == b[i];
+    assert_true(same < (ACCESS_KEY_BYTES - strlen("rbee-")) / 2);
+    a[7] = '0'; /* not among the letters */
+    assert_false(access_is_made_key(a));
+    b[ACCESS_KEY_BYTES - 1] = '\0';
+    assert_false(access_is_made_key(b));
 }
 
 int main(void)
@@ -284,6 +339,8 @@ int main(void)
         cmocka_unit_test(test_access__apps_are_told_how_to_be_let_in),
         cmocka_unit_test(test_access__link_key_opens_its_route_only),
         cmocka_unit_test(test_access__key_file_is_made_private_and_kept),
+        cmocka_unit_test(test_access__key_file_that_cannot_be_looked_at_is_an_error),
+        cmocka_unit_test(test_access__made_keys_are_each_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,10 @@ static void test_failed_keys__the_table_is_bounded(void **state)
     }
     assert_true(failed_keys_wait_s(f, peer, 1000) > 0);
     assert_int_equal(failed_keys_wait_s(f, "10.0.0.1:1", 1000), 0);
+    for (int i = 2 * FAILED_KEYS_MAX; i < 3 * FAILED_KEYS_MAX; i++) {
+        snprintf(peer, sizeof peer, "10.%d.%d.1:1", i / 256, i % 256);
+        assert_true(failed_keys_wait_s(f, peer, 1000) > 0);
+    }
     failed_keys_free(f);
 }
 
@@ -213,6 +217,7 @@ static void test_failed_keys__what_is_left_of_a_flood_is_one_sum(void **state)
 static void test_failed_keys__of_all_together_little_is_told(void **state)
 {
     struct failed_keys *f = failed_keys_create();
+    const int64_t now = 40000000000; /* more than a year after the machine's start */
     char peer[64];
     uint64_t n;
     int told = 0;
@@ -220,12 +225,12 @@ static void test_failed_keys__of_all_together_little_is_told(void **state)
     (void)state;
     for (int i = 0; i < 3000; i++) {
         snprintf(peer, sizeof peer, "[2001:db8:0:%x::1]:1", i);
-        told += failed_keys_note(f, i % 2 ? FAILED_TLS : FAILED_PLACE, peer, 1000, &n);
+        told += failed_keys_note(f, i % 2 ? FAILED_TLS : FAILED_PLACE, peer, now, &n);
     }
     assert_int_equal(told, FAILED_KEYS_TELL_BURST);
-    assert_false(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 1000, &n));
+    assert_false(failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", now, &n));
     assert_true(
-        failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", 1000 + FAILED_KEYS_TELL_REFILL_MS, &n));
+        failed_keys_note(f, FAILED_KEY, "10.0.0.1:1", now + FAILED_KEYS_TELL_REFILL_MS, &n));
     assert_int_equal(n, 2);
     /* of those that are forgotten, and were not told, the number is kept */
     assert_true(failed_keys_unsaid(f) >= 3000 - FAILED_KEYS_TELL_BURST - FAILED_KEYS_MAX);

@@ -324,6 +324,48 @@ static void test_keys__a_full_file_leaves_room_for_the_older_key(void **state)
     rmdir(home);
 }
 
+/* A file that was made by hand with more than a list may hold. */
+static void test_keys__a_file_of_too_many_is_refused(void **state)
+{
+    char text[80 * 66], *p = text;
+    struct err err = {0};
+    struct keys k;
+
+    (void)state;
+    for (int i = 0; i < 65; i++)
+        p += snprintf(p, 80, "%064x 1 n\n", i);
+    assert_int_equal(keys_parse("keys", text, (size_t)(p - text), &k, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, "line 65"));
+    p = text + (p - text) / 65 * 64;
+    assert_int_equal(keys_parse("keys", text, (size_t)(p - text), &k, &err), 0);
+    assert_int_equal(k.n, 64);
+}
+
+static void test_keys__of_two_that_begin_alike_none_is_revoked(void **state)
+{
+    static const char text[] =
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad 1 one\n"
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ae 1 two\n";
+    struct err err = {0};
+    struct keys_entry gone;
+    struct home h;
+    struct keys k;
+
+    (void)state;
+    home_begin(&h);
+    assert_int_equal(path_write_file(h.file, text, strlen(text), 0600, &err), 0);
+    assert_int_equal(keys_revoke(h.dir, "ba7816bf8f01", KEYS_WAIT_MS, NULL, &gone, &err),
+                     ERR_CONFLICT);
+    assert_int_equal(keys_load(h.dir, &k, &err), 0);
+    assert_int_equal(k.n, 2);
+    assert_int_equal(keys_revoke(h.dir,
+                                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ae",
+                                 KEYS_WAIT_MS, NULL, &gone, &err),
+                     0);
+    assert_string_equal(gone.name, "two");
+    home_end(&h);
+}
+
 /* ---- what workers see ---- */
 
 static void test_access_share__follows_the_list(void **state)
@@ -419,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_keys__bad_lines_are_named),
         cmocka_unit_test(test_keys__there_is_a_limit),
         cmocka_unit_test(test_keys__a_full_file_leaves_room_for_the_older_key),
+        cmocka_unit_test(test_keys__a_file_of_too_many_is_refused),
+        cmocka_unit_test(test_keys__of_two_that_begin_alike_none_is_revoked),
         cmocka_unit_test(test_access_share__follows_the_list),
         cmocka_unit_test(test_access_share__workers_cannot_write),
     };
