@@ -1,7 +1,9 @@
 /* test_keys.c - SHA-256, the file of keys, and what workers see of it. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -418,6 +420,84 @@ static void test_access_share__follows_the_list(void **state)
     close(fd);
 }
 
+/* ---- a list that changes while it is read ---- */
+
+struct publisher {
+    struct access_share *hive;
+    struct keys lists[2];
+    atomic_bool stop;
+};
+
+static void *publish_in_turn(void *arg)
+{
+    struct publisher *p = arg;
+
+    for (size_t i = 0; !atomic_load(&p->stop); i++) {
+        access_share_publish(p->hive, &p->lists[i % 2]);
+        usleep(1);
+    }
+    return NULL;
+}
+
+static void expect_one_of(const struct keys *seen, const struct publisher *p)
+{
+    const struct keys *list = &p->lists[seen->n == p->lists[0].n ? 0 : 1];
+
+    assert_int_equal(seen->n, list->n);
+    for (size_t i = 0; i < seen->n; i++)
+        assert_memory_equal(seen->items[i].hash, list->items[i].hash, SHA256_BYTES);
+}
+
+/* What is seen is the list before a change or the one after it: in a mixture a revoked key might
+ * stand. */
+static void test_access_share__a_list_is_seen_whole(void **state)
+{
+    const struct access_secrets secrets = {"", NULL, NULL};
+    struct publisher p = {.stop = false};
+    struct access_share *worker;
+    struct keys seen;
+    char key[32];
+    pthread_t thread;
+    int fd, n_whole = 0;
+
+    (void)state;
+    assert_int_equal(access_share_create(&secrets, &p.hive, &fd, NULL), 0);
+    assert_int_equal(access_share_attach(fd, &worker, NULL), 0);
+    for (int i = 0; i < 2 * KEYS_MAX - 1; i++) {
+        snprintf(key, sizeof key, "key number %d", i);
+        assert_int_equal(keys_add(&p.lists[i >= KEYS_MAX], key, "n", 0, NULL), 0);
+    }
+    access_share_publish(p.hive, &p.lists[0]);
+    assert_int_equal(pthread_create(&thread, NULL, publish_in_turn, &p), 0);
+    for (uint32_t from = access_share_changes(worker);
+         n_whole < 20000 || access_share_changes(worker) - from < 4000;)
+        if (access_share_keys(worker, &seen)) {
+            expect_one_of(&seen, &p);
+            n_whole++;
+        }
+    atomic_store(&p.stop, true);
+    pthread_join(thread, NULL);
+    access_share_detach(worker);
+    access_share_detach(p.hive);
+    close(fd);
+}
+
+/* Who opens what a descriptor stands for once more, for writing (Linux 5.1 and later). */
+static void expect_sealed(int fd)
+{
+    char path[40];
+    int again;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    again = open(path, O_RDWR | O_CLOEXEC);
+    if (again == -1)
+        return;
+    assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0), MAP_FAILED);
+    assert_int_equal(write(again, "x", 1), -1);
+    assert_int_equal(ftruncate(again, 0), -1);
+    close(again);
+}
+
 /* A worker that was taken over must not be able to let others in. */
 static void test_access_share__workers_cannot_write(void **state)
 {
@@ -433,6 +513,7 @@ static void test_access_share__workers_cannot_write(void **state)
     assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
     assert_int_equal(write(fd, "x", 1), -1);
     assert_int_equal(ftruncate(fd, 0), -1);
+    expect_sealed(fd);
     assert_int_equal(access_share_attach(fd, &worker, &err), 0);
     assert_null(access_share_secrets(worker).private_key);
     access_share_detach(worker);
@@ -464,6 +545,7 @@ int main(void)
         cmocka_unit_test(test_keys__a_file_of_too_many_is_refused),
         cmocka_unit_test(test_keys__of_two_that_begin_alike_none_is_revoked),
         cmocka_unit_test(test_access_share__follows_the_list),
+        cmocka_unit_test(test_access_share__a_list_is_seen_whole),
         cmocka_unit_test(test_access_share__workers_cannot_write),
     };
 
