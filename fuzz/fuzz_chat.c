@@ -228,6 +228,7 @@ static void check_handed(void)
 {
     bool all = !typing.interrupted && !strstr(buf_str(&world.errors), "none of it was sent");
     const char *text = (const char *)typing.all;
+    size_t bom = typing.n >= 3 && memcmp(text, PROMPT_BOM, 3) == 0 ? 3 : 0;
     struct buf typed;
 
     buf_init(&typed, SIZE_MAX / 2);
@@ -235,7 +236,7 @@ static void check_handed(void)
         for (size_t i = 0; i < typing.n; i++)
             put_without_blanks(&typed, text + i, text[i] != LINE_ENDS);
     else
-        put_without_blanks(&typed, text, typing.n);
+        put_without_blanks(&typed, text + bom, typing.n - bom);
     if (all ? !is_whole(&session.handed, &typed) : !is_part(&session.handed, &typed))
         BUG("what was typed is not what was said: %.300s", buf_str(&session.handed));
     buf_done(&typed);

@@ -348,6 +348,9 @@ static void test_pairings__work_once_and_in_time(void **state)
     assert_int_equal(p.n, PAIRINGS_MAX);
     assert_false(pairings_use(&p, "code 0", 2010)); /* the oldest made room */
     assert_true(pairings_use(&p, "code 1", 2010));
+    assert_false(pairings_add(&p, "room", 2010));
+    assert_false(pairings_add(&p, "fresh", 2010 + PAIRING_VALID_S)); /* all are over: none closes */
+    assert_int_equal(p.n, 1);
 }
 
 /* A code made while the clock was years ahead opened for as many years. */
@@ -426,6 +429,10 @@ static void test_pairings__file_holds_no_code_and_survives_damage(void **state)
     assert_int_equal(pairing_redeem(dir, other, 101, &err), ERR_DENIED);
     assert_int_equal(pairing_make(dir, code, 102, NULL, &err), 0);
     assert_int_equal(pairing_redeem(dir, code, 103, &err), 0);
+    assert_int_equal(truncate(file, 1 << 20), 0);
+    assert_int_equal(pairing_look(dir, code, 103, &err), ERR_LIMIT);
+    assert_non_null(strstr(err.text, file));
+    assert_int_equal(pairing_redeem(dir, code, 103, &err), ERR_LIMIT);
     unlink(file);
     remove_lock(run);
     rmdir(run);

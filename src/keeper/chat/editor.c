@@ -20,7 +20,7 @@ struct editor {
     struct editline *editline; /* owned; NULL: plain reading */
     bool interactive;
     bool prompts; /* somebody sees stderr */
-    bool begun;   /* something was read */
+    bool begun;   /* a line was read */
     size_t at, n; /* of `piece`, what is not read yet */
     char piece[PIECE_BYTES];
 };
@@ -59,11 +59,6 @@ void editor_remember(struct editor *e, const char *text)
         editline_remember(e->editline, text);
 }
 
-static bool starts_with_bom(const char *bytes, size_t n)
-{
-    return n >= sizeof PROMPT_BOM - 1 && memcmp(bytes, PROMPT_BOM, sizeof PROMPT_BOM - 1) == 0;
-}
-
 /* More bytes of stdin: 1, 0 at the end, -1 after an interrupt or with *err. */
 static int refill(struct editor *e, struct err *err)
 {
@@ -83,20 +78,25 @@ static int refill(struct editor *e, struct err *err)
             return -1;
         }
     }
-    e->at = e->begun || !starts_with_bom(e->piece, (size_t)n) ? 0 : sizeof PROMPT_BOM - 1;
+    e->at = 0;
     e->n = (size_t)n;
-    e->begun = true;
     return n > 0;
 }
 
-static enum editor_end finish(struct buf *line, enum editor_end end, struct err *err)
+static enum editor_end finish(struct editor *e, struct buf *line, enum editor_end end,
+                              struct err *err)
 {
+    bool first = !e->begun;
+
+    e->begun = true;
     if (buf_failed(line)) {
         err_set(err, ERR_LIMIT, "a line is longer than %zu bytes", line->max);
         return EDITOR_FAILED;
     }
     if (line->len && line->data[line->len - 1] == '\r')
         line->data[--line->len] = '\0';
+    if (first && str_starts(buf_str(line), PROMPT_BOM))
+        buf_drop(line, strlen(PROMPT_BOM));
     return end;
 }
 
@@ -110,12 +110,12 @@ static enum editor_end read_plain(struct editor *e, struct buf *line, struct err
         buf_put(line, from, len);
         e->at += len + (end ? 1 : 0);
         if (end)
-            return finish(line, EDITOR_LINE, err);
+            return finish(e, line, EDITOR_LINE, err);
         more = refill(e, err);
         if (more < 0)
             return interrupt_seen() ? EDITOR_INTERRUPTED : EDITOR_FAILED;
         if (more == 0)
-            return finish(line, EDITOR_OVER, err);
+            return finish(e, line, EDITOR_OVER, err);
     }
 }
 
