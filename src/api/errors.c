@@ -143,40 +143,6 @@ enum api_code api_code_from(const char *text, bool *known)
     return API_INTERNAL;
 }
 
-enum api_code api_code_of(enum err_code code)
-{
-    switch (code) {
-    case ERR_INVALID:
-        return API_INVALID_REQUEST;
-    case ERR_UNSUPPORTED:
-        return API_UNSUPPORTED_MODEL;
-    case ERR_NOT_FOUND:
-        return API_NOT_FOUND;
-    case ERR_LIMIT:
-        return API_INVALID_REQUEST;
-    case ERR_NO_MEMORY:
-        return API_INSUFFICIENT_MEMORY;
-    case ERR_NO_SPACE:
-        return API_DISK_FULL;
-    case ERR_BUSY:
-        return API_ALL_SLOTS_BUSY;
-    case ERR_TIMEOUT:
-        return API_REQUEST_TIMEOUT;
-    case ERR_CANCELLED:
-        return API_REQUEST_CANCELLED;
-    case ERR_DENIED:
-        return API_MODEL_ACCESS_DENIED;
-    case ERR_CONFLICT:
-        return API_INVALID_REQUEST;
-    case ERR_UNREACHABLE:
-        return API_CONNECTION_REFUSED;
-    case ERR_NONE:
-    case ERR_IO:
-        break;
-    }
-    return API_INTERNAL;
-}
-
 void api_error_set(struct api_error *e, enum api_code code, const char *src, const char *fmt, ...)
 {
     va_list ap;
@@ -271,7 +237,8 @@ char *api_error_body(const struct api_error *e, const char *request_id)
     return text;
 }
 
-enum api_code api_code_of_status(int status)
+/* The code for one of which only the status is known. */
+static enum api_code code_of_status(int status)
 {
     switch (status) {
     case 408:
@@ -298,7 +265,7 @@ int api_error_retry_after_s(const struct api_error *e)
 
 void api_error_of_status(struct api_error *e, int status, const char *src, const char *text)
 {
-    api_error_set(e, api_code_of_status(status), src, "%s", text);
+    api_error_set(e, code_of_status(status), src, "%s", text);
     if (status == 408) /* the row speaks of answers */
         e->details = json_pack("{s:s}", "hint",
                                "Send it faster, or allow more time: [hive] head_timeout and "

@@ -71,9 +71,6 @@ const struct api_error_info *api_error_info(enum api_code code);
 /* The code spelled so, or API_INTERNAL with *known (may be NULL) false. */
 enum api_code api_code_from(const char *text, bool *known);
 
-/* The code for an engine's or a library's error in general; callers with a better one use that. */
-enum api_code api_code_of(enum err_code code);
-
 /*
  * An error on its way: code, sentence, details (a JSON object, owned, may be NULL) and who found it
  * ("keeper", "hive", "worker"). Plain data; free details with api_error_done.
@@ -122,8 +119,6 @@ int api_error_retry_after_s(const struct api_error *e);
 
 /* An error of which only the HTTP status and a sentence are known. */
 void api_error_of_status(struct api_error *e, int status, const char *src, const char *text);
-/* The code for one of which only the status is. */
-enum api_code api_code_of_status(int status);
 
 /* Reads such a body (any status) into *e; false for what is not one: it becomes API_INTERNAL, and
  * nothing of it is in the sentence, which may stand in a log (error_log.h). */

@@ -119,7 +119,6 @@ int inference_event_tool_args(struct buf *out, uint32_t index, const char *text,
 int inference_event_metrics(struct buf *out, double tokens_per_sec, uint64_t vram_bytes);
 
 enum stop_reason { STOP_MAX_TOKENS, STOP_EOS, STOP_SEQUENCE, STOP_CANCELLED, STOP_ERROR, STOP_N };
-const char *stop_reason_text(enum stop_reason r); /* "MAX_TOKENS" ... */
 
 struct inference_end {
     uint64_t tokens_out, prompt_tokens, cached_tokens;

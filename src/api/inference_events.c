@@ -107,7 +107,8 @@ int inference_event_metrics(struct buf *out, double tokens_per_sec, uint64_t vra
                       tokens_per_sec, (unsigned long long)vram_bytes);
 }
 
-const char *stop_reason_text(enum stop_reason r)
+/* "MAX_TOKENS" ... */
+static const char *stop_reason_text(enum stop_reason r)
 {
     static const char *const names[STOP_N] = {"MAX_TOKENS", "EOS", "STOP_SEQUENCE", "CANCELLED",
                                               "ERROR"};

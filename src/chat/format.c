@@ -101,11 +101,6 @@ const struct chat_format *chat_format_of(const char *template_text)
     return &generic;
 }
 
-const struct chat_format *chat_format_generic(void)
-{
-    return &generic;
-}
-
 const struct chat_think *chat_think_of(const char *template_text)
 {
     static const struct {

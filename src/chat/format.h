@@ -61,9 +61,6 @@ const struct chat_format *chat_format_of(const char *template_text);
 /* NULL when the template has no such marks. */
 const struct chat_think *chat_think_of(const char *template_text);
 
-/* The one that is used where the template tells nothing of tools. */
-const struct chat_format *chat_format_generic(void);
-
 /* Is the text a part of one of the marks? Such control tokens must be seen in an answer. */
 bool chat_format_has_mark(const struct chat_format *f, const char *text, size_t n);
 bool chat_think_has_mark(const struct chat_think *t, const char *text, size_t n);

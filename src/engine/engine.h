@@ -177,7 +177,6 @@ void engine_detok_free(struct engine_detok *d);
 
 /* A tokenizer alone, also from a vocabulary-only file (the tokenize/detokenize commands). */
 struct engine_vocab;
-int engine_vocab_open(const char *path, struct engine_vocab **out, struct err *err);
 int engine_vocab_open_files(struct gguf_files *files, struct engine_vocab **out, struct err *err);
 void engine_vocab_close(struct engine_vocab *v);
 int engine_vocab_tokenize(const struct engine_vocab *v, const char *text, size_t n_bytes,

@@ -109,18 +109,6 @@ int engine_vocab_open_files(struct gguf_files *files, struct engine_vocab **out,
     return 0;
 }
 
-int engine_vocab_open(const char *path, struct engine_vocab **out, struct err *err)
-{
-    struct gguf_files *files;
-    int rc = gguf_files_open(path, &files, err);
-
-    if (rc)
-        return rc;
-    rc = engine_vocab_open_files(files, out, err);
-    gguf_files_close(files);
-    return rc;
-}
-
 void engine_vocab_close(struct engine_vocab *v)
 {
     if (!v)

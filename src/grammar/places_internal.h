@@ -24,7 +24,6 @@ void places_search_begin(struct places *p);
 /* Counts edges; false when there were too many. */
 bool places_edges(struct places *p, uint32_t n);
 void places_enter(struct places *p, uint32_t state, uint32_t parent);
-void places_put(struct places *p, uint32_t frame);
 uint32_t places_search(struct places *p);
 
 /* Where a byte leads from a place, looked for anew: places_step without what is noted. */

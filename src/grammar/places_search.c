@@ -24,7 +24,7 @@ bool places_edges(struct places *p, uint32_t n)
     return !p->over;
 }
 
-void places_put(struct places *p, uint32_t frame)
+static void put(struct places *p, uint32_t frame)
 {
     if (frame == NO_FRAME || p->t.frames[frame].seen == p->search)
         return;
@@ -42,7 +42,7 @@ void places_enter(struct places *p, uint32_t state, uint32_t parent)
 
     p->over |= p->n_todo >= PLACES_MAX_SEEN; /* before more frames are made */
     if (parent != NO_FRAME && !p->over)
-        places_put(p, places_frame(p, state, parent, loop ? s->min : 0, loop ? s->max : 0));
+        put(p, places_frame(p, state, parent, loop ? s->min : 0, loop ? s->max : 0));
 }
 
 static void found(struct places *p, uint32_t frame)
@@ -107,7 +107,7 @@ static void visit(struct places *p, uint32_t frame)
     else if (s->kind == AUTOMATON_LOOP)
         turn(p, s, f);
     else if (s->kind == AUTOMATON_STOP && f.parent)
-        places_put(p, f.parent);
+        put(p, f.parent);
     else if (s->kind == AUTOMATON_STOP)
         p->may_end = true;
 }

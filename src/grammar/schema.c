@@ -179,7 +179,7 @@ uint32_t schema_call(struct schema *s, struct parts *p)
     return rules_call(s->r, rule);
 }
 
-uint32_t schema_call_one(struct schema *s, const json_t *schema)
+static uint32_t call_one(struct schema *s, const json_t *schema)
 {
     struct parts p = {0};
 
@@ -244,7 +244,7 @@ static uint32_t body_of(struct schema *s, struct parts *p)
 
     if (lone_reference(p)) {
         list = parts_resolve(s, lone_reference(p));
-        return list ? schema_call_one(s, list) : 0;
+        return list ? call_one(s, list) : 0;
     }
     if (!parts_expand(s, p))
         return 0;
@@ -312,7 +312,8 @@ static int check_size(const json_t *schema, struct err *err)
     return 0;
 }
 
-int schema_read(struct rules *r, const json_t *schema, uint32_t *root, struct err *err)
+/* *root is the rule to start from. ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT, ERR_NO_MEMORY. */
+static int read_schema(struct rules *r, const json_t *schema, uint32_t *root, struct err *err)
 {
     struct schema s = {.r = r, .root = schema};
     int rc = check_size(schema, err);
@@ -329,7 +330,7 @@ int schema_read(struct rules *r, const json_t *schema, uint32_t *root, struct er
     for (size_t i = 0; i < SHARED_N; i++)
         s.shared[i] = RULES_NONE;
     *root = rules_new(r);
-    rules_define(r, *root, schema_call_one(&s, schema));
+    rules_define(r, *root, call_one(&s, schema));
     do_all(&s);
     free(s.todo);
     json_decref(s.known);
@@ -341,11 +342,11 @@ int grammar_from_schema(const json_t *schema, const struct grammar_stop *stop, s
                         struct err *err)
 {
     struct rules r;
-    uint32_t root;
+    uint32_t root = 0;
     int rc;
 
     rules_init(&r, stop);
-    rc = schema_read(&r, schema, &root, err);
+    rc = read_schema(&r, schema, &root, err);
     if (!rc)
         rc = compiled_create(&r, root, out, err);
     rules_done(&r);

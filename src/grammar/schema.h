@@ -49,15 +49,8 @@
 #ifndef RBEE_GRAMMAR_SCHEMA_H
 #define RBEE_GRAMMAR_SCHEMA_H
 
-#include <jansson.h>
-
-#include "grammar/rules.h"
-
 #define SCHEMA_MAX_INDENT   64
 #define SCHEMA_MAX_FRACTION 15
 #define SCHEMA_MAX_PARTS    1024 /* schemas that hold at once for one value */
-
-/* *root is the rule to start from. ERR_INVALID, ERR_UNSUPPORTED, ERR_LIMIT, ERR_NO_MEMORY. */
-int schema_read(struct rules *r, const json_t *schema, uint32_t *root, struct err *err);
 
 #endif

@@ -9,6 +9,9 @@
 #ifndef RBEE_GRAMMAR_SCHEMA_INTERNAL_H
 #define RBEE_GRAMMAR_SCHEMA_INTERNAL_H
 
+#include <jansson.h>
+
+#include "grammar/rules.h"
 #include "grammar/schema.h"
 
 /* Sets of types. An integer is a number without a fraction. */
@@ -107,9 +110,8 @@ bool parts_counts(struct schema *s, const struct parts *p, const char *min_key, 
 /* The types that all parts allow. */
 uint32_t parts_types(const struct parts *p);
 
-/* schema.c: calls of the rule for parts, which are taken; for a single schema. */
+/* schema.c: calls of the rule for parts, which are taken. */
 uint32_t schema_call(struct schema *s, struct parts *p);
-uint32_t schema_call_one(struct schema *s, const json_t *schema);
 
 /*
  * schema_values.c: the values of an array of the document (or, with `one`, a value as the only one)
@@ -137,8 +139,6 @@ uint32_t schema_object(struct schema *s, const struct parts *p);
 uint32_t schema_array(struct schema *s, const struct parts *p);
 uint32_t schema_string(struct schema *s, const struct parts *p);
 uint32_t schema_number(struct schema *s, const struct parts *p, bool integer);
-/* One of the values of enum and const. */
-uint32_t schema_chosen(struct schema *s, const struct parts *p, uint32_t types);
 bool schema_has_choice(const struct parts *p);
 
 /* schema_free.c: calls of shared rules. */

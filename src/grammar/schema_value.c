@@ -131,7 +131,7 @@ static uint32_t text_of(struct schema *s, const json_t *v)
     return schema_scalar(s, v);
 }
 
-uint32_t schema_chosen(struct schema *s, const struct parts *p, uint32_t types)
+static uint32_t chosen(struct schema *s, const struct parts *p, uint32_t types)
 {
     uint32_t i = 0, alt = rules_alt(s->r), chosen = 0;
     const json_t *list = parts_next(p, "enum", &i), *only;
@@ -172,7 +172,7 @@ uint32_t schema_value(struct schema *s, const struct parts *p)
     uint32_t types = parts_types(p), alt;
 
     if (schema_has_choice(p))
-        return schema_chosen(s, p, types);
+        return chosen(s, p, types);
     alt = rules_alt(s->r);
     if (types & TYPE_OBJECT)
         rules_add(s->r, alt, schema_object(s, p));

@@ -29,7 +29,8 @@ void vocab_ref(struct grammar_vocab *v)
     atomic_fetch_add_explicit(&v->refs, 1, memory_order_relaxed);
 }
 
-uint64_t vocab_groups(const char *bytes, size_t n)
+/* All groups of some bytes. */
+static uint64_t groups_of(const char *bytes, size_t n)
 {
     uint64_t groups = 0;
     uint32_t c;
@@ -146,7 +147,7 @@ static int copy_tokens(struct grammar_vocab *v, const struct grammar_token *toke
         if (!n)
             continue;
         memcpy(v->bytes + at, tokens[i].bytes, n);
-        v->groups[i] = vocab_groups(v->bytes + at, n);
+        v->groups[i] = groups_of(v->bytes + at, n);
         at += n;
         t->order[t->n_order++] = i;
         if (n > v->longest)
@@ -161,7 +162,7 @@ static int copy_tokens(struct grammar_vocab *v, const struct grammar_token *toke
 /* What JSON strings are made of is asked for sooner or later. */
 static void expect_strings(struct grammar_vocab *v)
 {
-    vocab_part(v, ((1ull << VOCAB_GROUP_OTHER) - 1) & ~vocab_groups("\"\\\n\1", 4));
+    vocab_part(v, ((1ull << VOCAB_GROUP_OTHER) - 1) & ~groups_of("\"\\\n\1", 4));
 }
 
 static int check_tokens(const struct grammar_token *tokens, uint32_t n_tokens, size_t *n_bytes,

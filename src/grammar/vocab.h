@@ -76,9 +76,8 @@ void vocab_trie_sort(const struct grammar_vocab *v, struct vocab_trie *t);
 int vocab_trie_build(const struct grammar_vocab *v, struct vocab_trie *t);
 void vocab_trie_done(struct vocab_trie *t);
 
-/* The group of an ASCII byte; all groups of some bytes. */
+/* The group of an ASCII byte. */
 unsigned vocab_group(unsigned char byte);
-uint64_t vocab_groups(const char *bytes, size_t n);
 static inline size_t vocab_length(const struct grammar_vocab *v, uint32_t token)
 {
     return v->at[token + 1] - v->at[token];

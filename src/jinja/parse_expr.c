@@ -175,7 +175,8 @@ static struct node *parse_level(struct parser *p, enum level level)
     return parse_unary(p, true);
 }
 
-struct node *parse_plain_expression(struct parser *p)
+/* Without "x if y": for what a loop goes over. */
+static struct node *parse_plain(struct parser *p)
 {
     struct node *n;
 
@@ -222,7 +223,7 @@ static bool tuple_ends(const struct parser *p)
 
 struct node *parse_tuple(struct parser *p, bool plain)
 {
-    struct node *first = plain ? parse_plain_expression(p) : parse_expression(p), *n;
+    struct node *first = plain ? parse_plain(p) : parse_expression(p), *n;
     struct node_list kids;
 
     if (!first || !parser_is_sign(p, ","))
@@ -233,7 +234,7 @@ struct node *parse_tuple(struct parser *p, bool plain)
     node_list_init(&kids);
     node_list_add(&kids, first);
     while (parser_skip_sign(p, ",") && !tuple_ends(p)) {
-        struct node *next = plain ? parse_plain_expression(p) : parse_expression(p);
+        struct node *next = plain ? parse_plain(p) : parse_expression(p);
 
         if (!next)
             return NULL;

@@ -33,8 +33,6 @@ int parse_template(struct parser *p);
 /* ---- parse_expr.c, parse_operand.c, parse_target.c: each gives NULL after an error ---- */
 
 struct node *parse_expression(struct parser *p);
-/* The same without "x if y": for what a loop goes over. */
-struct node *parse_plain_expression(struct parser *p);
 /* An operand with its sign; with what follows it as "|" or "is" only if asked for. */
 struct node *parse_unary(struct parser *p, bool with_filters);
 /* One expression, or a tuple of several. `plain` as above. */

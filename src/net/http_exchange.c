@@ -101,16 +101,6 @@ void http_on_drained(struct http_exchange *x, void (*drained)(struct http_exchan
     x->drained_arg = arg;
 }
 
-void http_set_user(struct http_exchange *x, void *user)
-{
-    x->user = user;
-}
-
-void *http_user(const struct http_exchange *x)
-{
-    return x->user;
-}
-
 void http_add_header(struct http_exchange *x, const char *name, const char *value)
 {
     BUG_ON(name[strcspn(name, "\r\n:")] != '\0' || value[strcspn(value, "\r\n")] != '\0');

@@ -55,7 +55,6 @@ struct http_exchange {
     char id[HTTP_REQUEST_ID_BYTES];
     struct buf headers; /* added by the handler; */
     size_t n_prepared;  /* bytes of them by `prepare`: every answer has those */
-    void *user;
     void (*gone)(struct http_exchange *x, void *arg);
     void *gone_arg;
     void (*drained)(struct http_exchange *x, void *arg);

@@ -14,7 +14,8 @@
 #define REPLY_HEAD_MAX  (2u * HTTP_HEAD_MAX)
 #define REPLY_FAULT_MAX 2048
 
-const char *http_status_text(int status)
+/* The reason phrase of a status, "Not Found". */
+static const char *status_text(int status)
 {
     static const struct {
         int status;
@@ -73,7 +74,7 @@ static void put_head(struct buf *head, const struct http_conn *c, int status, co
 {
     buf_init(head, REPLY_HEAD_MAX);
     buf_printf(head, "HTTP/1.1 %d %s\r\nServer: %s\r\nDate: %s\r\nX-Request-Id: %s\r\n", status,
-               http_status_text(status), c->server->name, http_server_date(c->server), id);
+               status_text(status), c->server->name, http_server_date(c->server), id);
     if (content_type)
         buf_printf(head, "Content-Type: %s\r\n", content_type);
     if (!c->keep_alive)

@@ -197,9 +197,6 @@ void http_on_gone(struct http_exchange *x, void (*gone)(struct http_exchange *x,
  */
 void http_on_drained(struct http_exchange *x, void (*drained)(struct http_exchange *x, void *arg),
                      void *arg);
-/* The handler's own pointer. */
-void http_set_user(struct http_exchange *x, void *user);
-void *http_user(const struct http_exchange *x);
 
 /* ---- the answer ---- */
 /* Adds a header to the coming reply; name and value must hold no CR or LF (a BUG otherwise). */
@@ -224,8 +221,5 @@ int http_stream_put(struct http_exchange *x, const void *bytes, size_t n);
 void http_stream_end(struct http_exchange *x);
 bool http_stream_begun(const struct http_exchange *x);
 size_t http_stream_pending(const struct http_exchange *x); /* bytes not yet taken by the kernel */
-
-/* The reason phrase of a status, "Not Found". */
-const char *http_status_text(int status);
 
 #endif

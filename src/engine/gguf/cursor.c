@@ -56,14 +56,6 @@ static void read_into(struct cursor *c, void *dst, size_t n, const char *what)
         memset(dst, 0, n);
 }
 
-uint8_t cursor_u8(struct cursor *c, const char *what)
-{
-    uint8_t v;
-
-    read_into(c, &v, sizeof(v), what);
-    return v;
-}
-
 uint32_t cursor_u32(struct cursor *c, const char *what)
 {
     uint32_t v;

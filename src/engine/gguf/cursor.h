@@ -39,7 +39,6 @@ void cursor_fail(struct cursor *c, enum err_code code, const char *fmt, ...)
 /* The next n bytes, or NULL. */
 const uint8_t *cursor_take(struct cursor *c, uint64_t n, const char *what);
 
-uint8_t cursor_u8(struct cursor *c, const char *what);
 uint32_t cursor_u32(struct cursor *c, const char *what);
 uint64_t cursor_u64(struct cursor *c, const char *what);
 

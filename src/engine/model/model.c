@@ -10,7 +10,8 @@
 #include "base/str.h"
 #include "engine/gguf/files.h"
 
-int model_text(const struct gguf *g, const char *key, char **out, struct err *err)
+/* A string value as a NUL-terminated copy (free()); *out is NULL when the key is absent. */
+static int copy_text(const struct gguf *g, const char *key, char **out, struct err *err)
 {
     struct gguf_str s;
     int rc;
@@ -87,11 +88,11 @@ int model_build(struct gguf *g, struct engine_model **out, struct err *err)
     if (!rc)
         rc = check_vocab(m, err);
     if (!rc)
-        rc = model_text(g, "general.name", &m->name, err);
+        rc = copy_text(g, "general.name", &m->name, err);
     if (!rc)
-        rc = model_text(g, "tokenizer.chat_template", &m->chat_template, err);
+        rc = copy_text(g, "tokenizer.chat_template", &m->chat_template, err);
     if (!rc)
-        rc = model_text(g, MODEL_TOOL_TEMPLATE, &m->tool_template, err);
+        rc = copy_text(g, MODEL_TOOL_TEMPLATE, &m->tool_template, err);
     model_totals(g, &m->totals);
     m->times.weights_ns = found_ns - began_ns;
     m->times.tokenizer_ns = clock_ns() - found_ns;

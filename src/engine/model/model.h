@@ -38,7 +38,4 @@ void model_totals(const struct gguf *g, struct model_totals *out);
 /* Longest chat template taken; published ones are below 20 KB. */
 #define MODEL_MAX_TEMPLATE (1u << 20)
 
-/* A string value as a NUL-terminated copy (free()); *out is NULL when the key is absent. */
-int model_text(const struct gguf *g, const char *key, char **out, struct err *err);
-
 #endif

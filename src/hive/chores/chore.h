@@ -46,7 +46,7 @@ void chore_run(struct chore *c, const struct chore_step *step);
 
 /* From the step's thread: so many more bytes are done; true = give up. */
 bool chore_count(struct chore *c, uint64_t n_more);
-/* The same, to be asked by digest_put_file; the argument is the chore. */
+/* The same, to be asked by digest_put_range; the argument is the chore. */
 bool chore_stopped(const void *c);
 
 /* Has a file judged (admit.h). `done` comes once; *e NULL: it may enter, or the client has left. */

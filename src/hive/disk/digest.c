@@ -105,12 +105,6 @@ int digest_put_range(struct digest *d, int fd, uint64_t from, uint64_t to,
     return rc;
 }
 
-int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(const void *arg),
-                    const void *arg, struct err *err)
-{
-    return digest_put_range(d, fd, 0, n_bytes, stop, arg, err);
-}
-
 bool digest_is_sha256(const char *text)
 {
     size_t n = 0;

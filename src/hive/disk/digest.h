@@ -36,12 +36,9 @@ int digest_of_range(struct digest *d, int fd, uint64_t from, uint64_t to,
                     struct err *err);
 
 /*
- * Puts the first n_bytes of an open file, in slices; between them `stop` (may be NULL) is asked
- * whether to give up. ERR_IO, ERR_INVALID when the file is shorter, ERR_CANCELLED.
+ * Puts [from, to) of an open file, in slices; between them `stop` (may be NULL) is asked whether to
+ * give up. ERR_IO, ERR_INVALID when the file is shorter, ERR_CANCELLED.
  */
-int digest_put_file(struct digest *d, int fd, uint64_t n_bytes, bool (*stop)(const void *arg),
-                    const void *arg, struct err *err);
-/* The same for [from, to). */
 int digest_put_range(struct digest *d, int fd, uint64_t from, uint64_t to,
                      bool (*stop)(const void *arg), const void *arg, struct err *err);
 

@@ -167,7 +167,7 @@ static void take_files(struct doors *d)
     c->failed = err;
 }
 
-void doors_look_at_certificate(struct doors *d)
+static void look_at_certificate(struct doors *d)
 {
     struct doors_certificate *c = &d->certificate;
     struct file_mark chain, key;
@@ -188,7 +188,7 @@ void doors_look_at_certificate(struct doors *d)
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    doors_look_at_certificate(arg);
+    look_at_certificate(arg);
 }
 
 int doors_watch_certificate(struct doors *d, struct event_base *base, struct err *err)

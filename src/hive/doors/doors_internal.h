@@ -36,7 +36,6 @@ void doors_keep_spare(struct doors *d);
  * it is, before they are read; what it says, at the start. */
 void doors_mark_certificate(struct doors *d);
 void doors_take_certificate(struct doors *d, const char *chain);
-void doors_look_at_certificate(struct doors *d);
 void doors_unwatch_certificate(struct doors *d);
 
 /* That key opened the door just now. */

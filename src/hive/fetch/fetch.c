@@ -19,7 +19,7 @@
 #include "hive/fetch/fetch_internal.h"
 #include "hive/http/reply.h"
 
-void fetch_free(struct fetch *f)
+static void fetch_free(struct fetch *f)
 {
     fetch_streams_stop(f);
     for (size_t i = 0; i < FETCH_STREAMS_MAX; i++) {

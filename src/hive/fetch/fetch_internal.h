@@ -84,7 +84,6 @@ struct fetch {
 };
 
 /* fetch.c */
-void fetch_free(struct fetch *f);
 /* The end, told once what is there has been noted down. May be called from anywhere. */
 void fetch_end(struct fetch *f, enum api_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

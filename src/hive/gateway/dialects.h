@@ -14,8 +14,6 @@ extern const struct dialect dialect_ollama_generate; /* POST /api/generate */
 
 /* ---- openai.c: what chat and completions have in common ---- */
 
-/* `"usage":{…}` of the whole answer. */
-void openai_put_usage(const struct answer *a, struct buf *out);
 /* `{"id":…,"object":OBJECT,"created":…,"model":…,"system_fingerprint":…,` */
 void openai_put_head(const struct answer *a, const char *object, struct buf *out);
 /* `"stop"`, `"length"` or `"tool_calls"`. */

@@ -6,7 +6,8 @@
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/logprobs.h"
 
-void openai_put_usage(const struct answer *a, struct buf *out)
+/* `"usage":{…}` of the whole answer. */
+static void put_usage(const struct answer *a, struct buf *out)
 {
     struct usage u = answer_usage(a);
 
@@ -97,7 +98,7 @@ bool openai_finish(struct answer *a)
     outlet_begin(&a->out, NULL);
     buf_put(out, a->head.data, a->head.len);
     buf_puts(out, "\"choices\":[],");
-    openai_put_usage(a, out);
+    put_usage(a, out);
     buf_putc(out, '}');
     outlet_end(&a->out);
     return false;
@@ -114,6 +115,6 @@ void openai_whole(const struct answer *a, const char *object,
         buf_printf(out, ",\"finish_reason\":\"%s\"}", openai_finish_reason(&a->choices[i]));
     }
     buf_puts(out, "],");
-    openai_put_usage(a, out);
+    put_usage(a, out);
     buf_putc(out, '}');
 }

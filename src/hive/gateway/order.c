@@ -204,7 +204,7 @@ void order_stop(struct fields *f, struct order *o, const char *name)
 }
 
 /* Of OpenAI's 64 bits those that the worker takes. -1 means any, as to llama-server and others. */
-void order_seed(struct fields *f, struct order *o)
+static void order_seed(struct fields *f, struct order *o)
 {
     int64_t seed;
 

@@ -64,7 +64,6 @@ void order_int(struct fields *f, struct order *o, const char *name, const char *
 void order_bool(struct fields *f, struct order *o, const char *name, const char *to);
 /* A text or an array of them. */
 void order_stop(struct fields *f, struct order *o, const char *name);
-void order_seed(struct fields *f, struct order *o);
 void order_n(struct fields *f, struct order *o);
 /* temperature, top_p, top_k, min_p, the penalties, logit_bias, stop, seed, ignore_eos. */
 void order_sampling(struct fields *f, struct order *o);

@@ -51,7 +51,7 @@ bool shape_is_large(const char *path)
     return shape != SHAPE_RBEE && shape != SHAPE_MODELS;
 }
 
-int shape_status(const struct api_error *e)
+static int status_of(const struct api_error *e)
 {
     int status = api_error_info(e->code)->status;
 
@@ -190,7 +190,7 @@ void shape_error_inside(const struct api_error *e, const char *request_id, struc
 
     buf_puts(out, "\"error\":{\"message\":");
     put_message_string(SHAPE_OPENAI, e, out);
-    buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(shape_status(e)));
+    buf_printf(out, ",\"type\":\"%s\",\"param\":", openai_type(status_of(e)));
     if (param)
         put_string(out, param);
     else
@@ -245,7 +245,7 @@ static void put_models(const struct api_error *e, const char *request_id, struct
     const char *param = first_field(e);
 
     free(text);
-    json_object_set_new(inner, "type", json_string(openai_type(shape_status(e))));
+    json_object_set_new(inner, "type", json_string(openai_type(status_of(e))));
     json_object_set_new(inner, "param", param ? json_string(param) : json_null());
     text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     buf_puts(out, text ? text : "{\"error\":{\"code\":\"INTERNAL\"}}");
@@ -299,7 +299,7 @@ static void put_error(enum shape shape, const struct api_error *e, int status,
 void shape_error(enum shape shape, const struct api_error *e, const char *request_id,
                  struct buf *out)
 {
-    put_error(shape, e, shape_status(e), request_id, out);
+    put_error(shape, e, status_of(e), request_id, out);
 }
 
 void shape_render(enum shape shape, int status, const char *text, const char *request_id, char *dst,
@@ -336,7 +336,7 @@ static void put_should_retry(struct http_exchange *x, const struct api_error *e,
 
 void shape_answer(struct http_exchange *x, enum shape shape, struct api_error *e, int retry_after_s)
 {
-    int status = retry_after_s > 0 ? 503 : shape_status(e);
+    int status = retry_after_s > 0 ? 503 : status_of(e);
     char seconds[16];
     struct buf body;
 

@@ -35,7 +35,6 @@ void shape_error(enum shape shape, const struct api_error *e, const char *reques
 void shape_error_inside(const struct api_error *e, const char *request_id, struct buf *out);
 /* The error's code as OpenAI's clients read it, in lower case. */
 void shape_put_code(const struct api_error *e, struct buf *out);
-int shape_status(const struct api_error *e);
 
 /* The error of a status that the server itself found, for http_server_params.render_error. */
 void shape_render(enum shape shape, int status, const char *text, const char *request_id, char *dst,

@@ -5,6 +5,17 @@
 
 #include "base/str.h"
 
+/* One more; left out when there is no memory or no room. */
+static void add(struct environment *env, const char *name, const char *value)
+{
+    char *var = env->n < ENVIRONMENT_VARS_MAX ? str_printf("%s=%s", name, value) : NULL;
+
+    if (!var)
+        return;
+    env->owned[env->n] = var;
+    env->vars[env->n++] = var;
+}
+
 void environment_make(struct environment *env)
 {
     static const char *const names[] = {
@@ -14,17 +25,7 @@ void environment_make(struct environment *env)
     *env = (struct environment){0};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (getenv(names[i]))
-            environment_add(env, names[i], getenv(names[i]));
-}
-
-void environment_add(struct environment *env, const char *name, const char *value)
-{
-    char *var = env->n < ENVIRONMENT_VARS_MAX ? str_printf("%s=%s", name, value) : NULL;
-
-    if (!var)
-        return;
-    env->owned[env->n] = var;
-    env->vars[env->n++] = var;
+            add(env, names[i], getenv(names[i]));
 }
 
 void environment_done(struct environment *env)

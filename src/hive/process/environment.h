@@ -17,8 +17,6 @@ struct environment {
  * the dynamic loader needs to find libraries. No HF_TOKEN, no key: a worker has no use for them.
  */
 void environment_make(struct environment *env);
-/* One more; left out when there is no memory or no room. */
-void environment_add(struct environment *env, const char *name, const char *value);
 void environment_done(struct environment *env);
 
 #endif

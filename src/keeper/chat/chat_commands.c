@@ -106,7 +106,8 @@ static int run_save(struct chat *c, const char *arg)
     return rc ? refuse(c, "%s", err.text) : CLI_GO;
 }
 
-int chat_load(struct chat *c, const char *path)
+/* The messages of a file, its model, system and settings instead of ours. */
+static int load(struct chat *c, const char *path)
 {
     struct conversation talk;
     struct err err = {0};
@@ -135,7 +136,7 @@ static int run_load(struct chat *c, const char *arg)
 
     if (!arg[0])
         return refuse(c, "/load needs a file's name");
-    rc = path ? chat_load(c, path) : refuse(c, "there is no memory for a path");
+    rc = path ? load(c, path) : refuse(c, "there is no memory for a path");
     free(path);
     return rc;
 }

@@ -11,7 +11,4 @@
  */
 int chat_command(struct chat *c, const char *line);
 
-/* The messages of a file, its model, system and settings instead of ours. As above. */
-int chat_load(struct chat *c, const char *path);
-
 #endif

@@ -4,9 +4,6 @@
 
 #include <stdbool.h>
 
-/* Landlock's ABI version in this kernel; 0 = not there. */
-unsigned sandbox_landlock_version(void);
-
 /* Needs no_new_privs. The ABI version whose rules hold from now on; 0 = none do. */
 unsigned sandbox_landlock_enter(void);
 

@@ -26,7 +26,8 @@ struct ruleset {
     uint64_t files, net, scopes;
 };
 
-unsigned sandbox_landlock_version(void)
+/* Landlock's ABI version in this kernel; 0 = not there. */
+static unsigned landlock_version(void)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
 
@@ -51,7 +52,7 @@ static size_t rules_of(unsigned version, struct ruleset *r)
 
 unsigned sandbox_landlock_enter(void)
 {
-    unsigned version = sandbox_landlock_version();
+    unsigned version = landlock_version();
     struct ruleset rules;
     size_t bytes = rules_of(version, &rules);
     long rc;

@@ -51,7 +51,8 @@ void scheduler_end_early(struct scheduler *s, struct job *j, enum job_wish wish)
     intake_sweep(job_is_question(j) ? s->questions : s->intake);
 }
 
-void scheduler_stop(struct scheduler *s)
+/* Ends all that runs, loading too; returns at once. */
+static void stop(struct scheduler *s)
 {
     pthread_mutex_lock(&s->lock);
     s->stopping = true;
@@ -382,7 +383,7 @@ int scheduler_free(struct scheduler *s, int64_t timeout_ms)
 {
     if (!s)
         return 0;
-    scheduler_stop(s);
+    stop(s);
     if (!join_within(s->thread, timeout_ms))
         return -1;
     pthread_cond_destroy(&s->changed);

@@ -47,9 +47,6 @@ void scheduler_submit(struct scheduler *s, struct job *j);
 /* Asks for a job's early end; what has not been looked at yet ends at once. The loop's thread. */
 void scheduler_end_early(struct scheduler *s, struct job *j, enum job_wish wish);
 
-/* Ends all that runs, loading too. Any thread; returns at once. */
-void scheduler_stop(struct scheduler *s);
-
 /* Stops, waits at most timeout_ms for the threads and frees; -1 when they do not end: the process
  * should. NULL is fine. */
 int scheduler_free(struct scheduler *s, int64_t timeout_ms);
