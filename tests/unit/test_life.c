@@ -640,73 +640,6 @@ static void test_cgroup__kills_for_want_of_memory(void **state)
     assert_int_equal(rmdir(name), 0);
 }
 
-/* Where the kernel does not take the cgroup (here: a folder that is none), a program runs all the
- * same. */
-static void test_child__runs_without_its_cgroup(void **state)
-{
-    static const char *const argv[] = {"/bin/sh", "-c", "exit 7", NULL}, *const envp[] = {NULL};
-    struct child_params params = {
-        .path = argv[0], .argv = argv, .envp = envp, .fds = {-1, -1, -1}, .n_fds = 3};
-    struct child_end end;
-    struct child c;
-    struct err err;
-
-    (void)state;
-    params.cgroup_fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(params.cgroup_fd >= 0);
-    assert_int_equal(child_start(&params, &c, &err), 0);
-    assert_false(c.in_cgroup);
-    assert_true(child_has_ended(&c, 30000));
-    end = child_reap(&c);
-    assert_false(end.by_signal);
-    assert_int_equal(end.code, 7);
-    close(params.cgroup_fd);
-}
-
-/* `exit 7` by a shell, where a process may have so many descriptors. */
-static int start_with_limit(rlim_t n, struct child *c, struct err *err)
-{
-    static const char *const argv[] = {"/bin/sh", "-c", "exit 7", NULL}, *const envp[] = {NULL};
-    const struct child_params params = {.path = argv[0],
-                                        .argv = argv,
-                                        .envp = envp,
-                                        .fds = {-1, -1, -1},
-                                        .n_fds = 3,
-                                        .cgroup_fd = -1};
-    struct rlimit before, less;
-    int rc;
-
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-    less = before;
-    less.rlim_cur = n;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
-    rc = child_start(&params, c, err);
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
-    return rc;
-}
-
-/*
- * With 64 descriptors and fewer there was no worker, "Invalid argument": copies were parked from
- * number 64 on. With too few the error says how many there are, and what gives more.
- */
-static void test_child__few_descriptors_are_enough_or_are_told(void **state)
-{
-    struct child c;
-    struct err err;
-    int first_free = open("/", O_RDONLY | O_CLOEXEC);
-
-    (void)state;
-    assert_in_range(first_free, 0, 40);
-    close(first_free);
-    assert_int_equal(start_with_limit(64, &c, &err), 0);
-    assert_true(child_has_ended(&c, 30000));
-    assert_int_equal(child_reap(&c).code, 7);
-    if (first_free < CHILD_FDS_MAX)
-        first_free = CHILD_FDS_MAX;
-    assert_int_equal(start_with_limit((rlim_t)first_free + 2, &c, &err), ERR_IO);
-    assert_non_null(strstr(err.text, " open files, and has them; `ulimit -n`"));
-}
-
 /* A child that waits for a line that never comes, with the worker's id among its arguments. */
 static pid_t start_waiter(const char *id, int *line)
 {
@@ -1048,8 +981,6 @@ int main(void)
         cmocka_unit_test(test_procfs__one_that_ends_is_known_before_it_has_ended),
         cmocka_unit_test(test_procfs__a_view_tells_until_the_end),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
-        cmocka_unit_test(test_child__runs_without_its_cgroup),
-        cmocka_unit_test(test_child__few_descriptors_are_enough_or_are_told),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_is_hidden),
