@@ -1,6 +1,7 @@
 /* test_doors.c - who failed and how long they wait, one-time codes, the chained log. Time is told.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -546,6 +547,8 @@ static void test_security_log__goes_on_behind_the_last_line(void **state)
     struct security_log *l;
     struct err err = {0};
     struct stat st;
+    char *text;
+    size_t n;
 
     (void)state;
     assert_non_null(mkdtemp(dir));
@@ -557,10 +560,82 @@ static void test_security_log__goes_on_behind_the_last_line(void **state)
         security_log_close(l);
     }
     assert_int_equal(check_files(dir), 6);
+    assert_int_equal(path_read_file(path, 1 << 16, &text, &n, NULL), 0);
+    assert_non_null(strstr(text, "\"host\":\"evil???.org\"")); /* nothing that acts on a terminal */
+    free(text);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(chmod(path, 0644), 0);
     assert_int_equal(security_log_open(dir, &l, &err), ERR_DENIED);
+    remove_logs(dir);
+}
+
+/* A disk that was full, or the power, left a part of a line. */
+static void test_security_log__a_cut_line_is_the_only_one_that_does_not_fit(void **state)
+{
+    char dir[] = "/tmp/rbee-log-XXXXXX", path[64], *text, *p;
+    struct security_chain c;
+    struct security_log *l;
+    struct err err = {0};
+    unsigned n_bad = 0;
+    size_t n;
+    FILE *f;
+
+    (void)state;
+    security_chain_begin(&c);
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE, dir);
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    security_log_event(l, "one", NULL);
+    security_log_event(l, "two", NULL);
+    security_log_close(l);
+    f = fopen(path, "a");
+    assert_non_null(f);
+    fputs("{\"at\":\"2026-", f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    security_log_event(l, "three", NULL);
+    security_log_close(l);
+    assert_int_equal(path_read_file(path, 1 << 16, &text, &n, NULL), 0);
+    p = text;
+    for (int i = 0; i < 4; i++) {
+        size_t len = strcspn(p, "\n");
+
+        n_bad += security_chain_check(&c, p, len, NULL) != 0;
+        assert_int_equal(n_bad, i >= 2);
+        p += len + 1;
+    }
+    assert_string_equal(p, "");
+    free(text);
+    remove_logs(dir);
+}
+
+/* What there is no room for is left out, whole; what comes later follows what was before. */
+static void test_security_log__without_room_no_half_a_line_stays(void **state)
+{
+    char dir[] = "/tmp/rbee-log-XXXXXX", path[64];
+    struct rlimit before, less;
+    struct security_log *l;
+    struct stat full, st;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/" SECURITY_FILE, dir);
+    assert_int_equal(security_log_open(dir, &l, NULL), 0);
+    security_log_event(l, "one", NULL);
+    assert_int_equal(stat(path, &full), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    less = before;
+    less.rlim_cur = (rlim_t)full.st_size + 10;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+    security_log_event(l, "two", NULL);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, full.st_size);
+    security_log_event(l, "three", NULL);
+    security_log_close(l);
+    assert_int_equal(check_files(dir), 2);
     remove_logs(dir);
 }
 
@@ -804,6 +879,8 @@ int main(void)
         cmocka_unit_test(test_security_chain__a_changed_line_is_found),
         cmocka_unit_test(test_security_chain__a_line_ends_where_it_ends),
         cmocka_unit_test(test_security_log__goes_on_behind_the_last_line),
+        cmocka_unit_test(test_security_log__a_cut_line_is_the_only_one_that_does_not_fit),
+        cmocka_unit_test(test_security_log__without_room_no_half_a_line_stays),
         cmocka_unit_test(test_security_log__stays_a_chain_when_it_is_full),
     };
 
