@@ -566,50 +566,6 @@ int __wrap_procfs_stat(pid_t pid, struct procfs_stat *out)
     return proc_hides_all ? -1 : __real_procfs_stat(pid, out);
 }
 
-static void test_procfs__a_name_with_brackets_and_blanks(void **state)
-{
-    struct procfs_stat st;
-
-    (void)state;
-    assert_int_equal(
-        procfs_parse_stat("12 (a) b (c)) T 1 12 12 0 -1 4194560 100 0 17 0 200 100 0 0 "
-                          "20 0 3 0 987654 1 2 3\n",
-                          &st),
-        0);
-    assert_int_equal(st.state, 'T');
-    assert_int_equal(st.major_faults, 17);
-    assert_int_equal(st.n_threads, 3);
-    assert_int_equal(st.start_ticks, 987654);
-    assert_int_equal(st.cpu_ms, 300 * 1000 / sysconf(_SC_CLK_TCK));
-    assert_int_equal(procfs_parse_stat("12 (cut short) S 1 2", &st), -1);
-    assert_int_equal(procfs_parse_stat("", &st), -1);
-    assert_int_equal(procfs_stat(getpid(), &st), 0);
-    assert_int_equal(st.state, 'R');
-    assert_false(st.exiting);
-}
-
-static void test_procfs__one_that_ends_is_known_before_it_has_ended(void **state)
-{
-    struct procfs_stat st;
-    siginfo_t info;
-    pid_t pid = fork();
-
-    (void)state;
-    assert_true(pid >= 0);
-    if (pid == 0)
-        _exit(0);
-    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-    assert_int_equal(procfs_stat(pid, &st), 0);
-    assert_true(st.exiting);
-    waitpid(pid, NULL, 0);
-    /* its flags are all that tells: 0x400100 of the case above, and PF_EXITING */
-    assert_int_equal(procfs_parse_stat("12 (node) R 1 12 12 0 -1 4194564 100 0 17 0 200 100 0 0 "
-                                       "20 0 2 0 987654 1 2 3\n",
-                                       &st),
-                     0);
-    assert_true(st.exiting);
-}
-
 /* memory.events as the kernel's cgroup-v2.rst has it: "oom" is how often memory ran out, and
  * "oom_group_kill" whole groups; neither is a process killed. */
 static void test_cgroup__kills_for_want_of_memory(void **state)
@@ -666,33 +622,6 @@ static pid_t start_waiter(const char *id, int *line)
 static bool has_ended(pid_t pid)
 {
     return waitpid(pid, NULL, WNOHANG) == pid;
-}
-
-static void test_procfs__a_view_tells_until_the_end(void **state)
-{
-    int line, status;
-    pid_t pid = start_waiter("worker-one", &line);
-    struct procfs_view *v = procfs_open(pid);
-    struct procfs_stat st;
-    uint64_t bytes;
-
-    (void)state;
-    assert_non_null(v);
-    assert_int_equal(procfs_look(v, &st), 0);
-    assert_true(st.state != 'T');
-    kill(pid, SIGSTOP);
-    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-    assert_int_equal(procfs_look(v, &st), 0);
-    assert_int_equal(st.state, 'T');
-    assert_int_equal(procfs_own_bytes(v, &bytes), 0);
-    assert_in_range(bytes, 4096, 1 << 30);
-    kill(pid, SIGKILL);
-    assert_int_equal(waitpid(pid, NULL, 0), pid);
-    assert_int_equal(procfs_look(v, &st), -1);
-    assert_int_equal(procfs_own_bytes(v, &bytes), -1);
-    assert_null(procfs_open(pid));
-    procfs_close(v);
-    close(line);
 }
 
 static void test_reaper__ends_what_the_note_tells_of(void **state)
@@ -977,9 +906,6 @@ int main(void)
         cmocka_unit_test(test_home__the_newest_logs_stay_and_those_that_are_wanted),
         cmocka_unit_test(test_home__a_path_that_cannot_be_told_is_no_home),
         cmocka_unit_test(test_home__no_folder_is_made_above_that_of_the_models),
-        cmocka_unit_test(test_procfs__a_name_with_brackets_and_blanks),
-        cmocka_unit_test(test_procfs__one_that_ends_is_known_before_it_has_ended),
-        cmocka_unit_test(test_procfs__a_view_tells_until_the_end),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
