@@ -13,7 +13,7 @@ static int compare_numbers(struct value a, struct value b)
     }
     x = value_as_double(a);
     y = value_as_double(b);
-    return x < y ? -1 : x > y ? 1 : x == y ? 0 : 2; /* 2: not a number */
+    return x < y ? -1 : x > y ? 1 : x == y ? 0 : VALUE_UNORDERED;
 }
 
 static int equal_lists(struct run *r, const struct list *a, const struct list *b, bool *out)
@@ -93,7 +93,7 @@ static int compare_texts(struct run *r, struct value a, struct value b, int *out
     size_t n = a.len < b.len ? a.len : b.len;
     int order = n ? memcmp(a.u.s, b.u.s, n) : 0; /* UTF-8 has the order of code points */
 
-    *out = order ? order : (a.len > b.len) - (a.len < b.len);
+    *out = order ? (order > 0) - (order < 0) : (a.len > b.len) - (a.len < b.len);
     return run_bytes(r, n);
 }
 

@@ -92,7 +92,7 @@ static int merge(struct run *r, struct keyed *k, struct keyed *spare, size_t fro
         order = a == mid ? 1 : b == to ? -1 : 0;
         if (!order) {
             rc = value_compare(r, k[b].key, k[a].key, &order);
-            order = (reverse ? order > 0 && order != 2 : order < 0) ? 1 : -1;
+            order = order == (reverse ? 1 : -1) ? 1 : -1;
         }
         spare[i] = order > 0 ? k[b++] : k[a++];
     }
@@ -255,15 +255,13 @@ static int extreme(struct run *r, struct call *c, int want, struct value *out)
     struct list *items = NULL;
     struct keyed *k = NULL;
     size_t best = 0;
-    int order, rc = value_items(r, c->self, &items);
+    int order = 0, rc = value_items(r, c->self, &items);
 
     if (!rc)
         rc = make_keyed(r, &o, items, &k);
     for (size_t i = 1; !rc && i < items->n; i++) {
         rc = value_compare(r, k[i].key, k[best].key, &order);
-        if (order == 2)
-            continue;
-        if (want < 0 ? order < 0 : order > 0)
+        if (order == want)
             best = i;
     }
     if (rc)

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "jinja/run.h"
 #include "jinja/unicode.h"
@@ -81,8 +83,9 @@ static size_t group_digits(char *s, size_t len, size_t n_digits)
     return len;
 }
 
+/* Digits, the first `n_prefix` bytes of which ("0x") are no digits. */
 static int put_number(struct run *r, const struct format_spec *f, bool negative, char *digits,
-                      size_t len)
+                      size_t len, size_t n_prefix)
 {
     char text[FORMAT_BYTES + 2];
     size_t n = 0;
@@ -94,7 +97,7 @@ static int put_number(struct run *r, const struct format_spec *f, bool negative,
     if (f->comma)
         len = group_digits(digits, len, strspn(digits, "0123456789"));
     memcpy(text + n, digits, len);
-    return put_padded(r, f, text, n + len, '>', n);
+    return put_padded(r, f, text, n + len, '>', n + n_prefix);
 }
 
 static size_t binary_digits(uint64_t v, char *dst)
@@ -107,16 +110,29 @@ static size_t binary_digits(uint64_t v, char *dst)
     return n;
 }
 
+/* Zeros before the n digits at s, so that there are `least` (-1: none); how many. */
+static size_t put_zeros(char *s, size_t n, int64_t least)
+{
+    size_t more = least > (int64_t)n ? (size_t)least - n : 0;
+
+    memmove(s + more, s, n);
+    memset(s, '0', more);
+    return more;
+}
+
 int format_put_int(struct run *r, const struct format_spec *f, int64_t i)
 {
     uint64_t v = i < 0 ? -(uint64_t)i : (uint64_t)i;
     char digits[FORMAT_BYTES];
-    size_t n = 0;
+    size_t n = 0, n_prefix;
 
+    if (f->precision > FORMAT_MAX_DIGITS)
+        return format_fail(r, "an integer gets too many digits");
     if (f->alternate && strchr("xXob", f->type) && f->type) {
         digits[n++] = '0';
         digits[n++] = f->type;
     }
+    n_prefix = n;
     switch (f->type) {
     case 'x':
         n += (size_t)snprintf(digits + n, sizeof digits - n, "%" PRIx64, v);
@@ -134,7 +150,29 @@ int format_put_int(struct run *r, const struct format_spec *f, int64_t i)
     default:
         n += (size_t)snprintf(digits + n, sizeof digits - n, "%" PRIu64, v);
     }
-    return put_number(r, f, i < 0, digits, n);
+    n += put_zeros(digits + n_prefix, n - n_prefix, f->precision);
+    return put_number(r, f, i < 0, digits, n, n_prefix);
+}
+
+/* As 'g', but with a digit behind the point, and an exponent where that one has no room. */
+static int put_short(char digits[FORMAT_BYTES], int precision, double size)
+{
+    int most = precision > 0 ? precision : 1, n, end;
+    long exponent;
+    char *e;
+
+    n = snprintf(digits, FORMAT_BYTES, "%.*e", most - 1, size);
+    e = strchr(digits, 'e');
+    exponent = e ? strtol(e + 1, NULL, 10) : 0;
+    if (!e || (exponent >= -4 && exponent < most - 1)) {
+        n = snprintf(digits, FORMAT_BYTES, "%.*g", most, size);
+        return e && !strchr(digits, '.') ? n + snprintf(digits + n, 3, ".0") : n;
+    }
+    for (end = (int)(e - digits); strchr(digits, '.') && end > 1 && digits[end - 1] == '0';)
+        end--;
+    end -= digits[end - 1] == '.';
+    memmove(digits + end, e, strlen(e) + 1);
+    return n - ((int)(e - digits) - end);
 }
 
 int format_put_float(struct run *r, const struct format_spec *f, double v)
@@ -151,7 +189,7 @@ int format_put_float(struct run *r, const struct format_spec *f, double v)
     if (f->type == '%')
         size *= 100;
     if (!f->type && f->precision < 0)
-        return show_float(r, size, digits, &len) || put_number(r, f, negative, digits, len)
+        return show_float(r, size, digits, &len) || put_number(r, f, negative, digits, len, 0)
                    ? ERR_LIMIT
                    : 0;
     switch (f->type) {
@@ -163,11 +201,13 @@ int format_put_float(struct run *r, const struct format_spec *f, double v)
         break;
     case 'g':
     case 'G':
-    case 0:
         n = snprintf(digits, sizeof digits, f->type == 'G' ? "%.*G" : "%.*g", precision, size);
+        break;
+    case 0:
+        n = put_short(digits, precision, size);
         break;
     default:
         n = snprintf(digits, sizeof digits, f->type == '%' ? "%.*f%%" : "%.*f", precision, size);
     }
-    return put_number(r, f, negative, digits, (size_t)n);
+    return put_number(r, f, negative, digits, (size_t)n, 0);
 }

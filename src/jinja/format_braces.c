@@ -114,22 +114,31 @@ static int field_path(struct run *r, struct braces *b, struct value *v)
     return rc;
 }
 
+static bool is_plain(const struct format_spec *f)
+{
+    return !f->align && !f->sign && !f->alternate && !f->comma && !f->type && f->width < 0 &&
+           f->precision < 0;
+}
+
 static int put_formatted(struct run *r, struct format_spec *f, struct value v)
 {
     bool number = value_is_number(v) && v.kind != VALUE_BOOL;
     struct value text = {0};
     int rc;
 
-    if (v.kind == VALUE_BOOL && f->type && f->type != 's') {
+    if (v.kind == VALUE_BOOL && f->type != 's' && !is_plain(f)) {
         v = value_int(v.u.b);
         number = true;
     }
     if (number && v.kind == VALUE_INT && (!f->type || strchr("dxXob", f->type)))
-        return format_put_int(r, f, v.u.i);
+        return f->precision < 0 ? format_put_int(r, f, v.u.i)
+                                : format_fail(r, "an integer has no precision");
     if (number && (!f->type || strchr("eEfFgG%", f->type)))
         return format_put_float(r, f, value_as_double(v));
     if (number || (f->type && f->type != 's') || f->comma)
         return format_fail(r, "a field's type does not fit its value");
+    if (f->align == '=') /* of "{:05}", which means no sign here */
+        f->align = '<';
     rc = show_text(r, v, &text);
     return rc ? rc : format_put_text(r, f, text, '<');
 }

@@ -90,11 +90,25 @@ static int int_op(struct run *r, enum node_op op, int64_t a, int64_t b, struct v
     return over ? overflow(r) : 0;
 }
 
+/* Of the divisor's sign, a zero too. */
 static double float_mod(double a, double b)
 {
     double m = fmod(a, b);
 
-    return m != 0 && (m < 0) != (b < 0) ? m + b : m;
+    if (m == 0)
+        return copysign(0, b);
+    return (m < 0) != (b < 0) ? m + b : m;
+}
+
+/* By way of the rest: 1 // 0.1 is 9, for 0.1 is a little more than a tenth, though 1 / 0.1 is 10.
+ */
+static double float_floordiv(double a, double b)
+{
+    double m = fmod(a, b), whole = (a - m) / b;
+
+    if (m != 0 && (m < 0) != (b < 0))
+        whole -= 1;
+    return whole != 0 ? nearbyint(whole) : copysign(0, a / b);
 }
 
 static int float_op(struct run *r, enum node_op op, double a, double b, struct value *out)
@@ -115,7 +129,7 @@ static int float_op(struct run *r, enum node_op op, double a, double b, struct v
         *out = value_float(a / b);
         break;
     case OP_FLOORDIV:
-        *out = value_float(floor(a / b));
+        *out = value_float(float_floordiv(a, b));
         break;
     case OP_MOD:
         *out = value_float(float_mod(a, b));
@@ -311,8 +325,8 @@ int ops_compare(struct run *r, enum node_op op, struct value a, struct value b, 
     else if (op == OP_LE)
         *out = order <= 0;
     else if (op == OP_GT)
-        *out = order > 0 && order != 2;
+        *out = order == 1;
     else
-        *out = order >= 0 && order != 2;
+        *out = order == 0 || order == 1;
     return rc;
 }

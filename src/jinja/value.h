@@ -219,7 +219,8 @@ int dict_set(struct run *r, struct dict *d, struct value key, struct value v);
 int dict_find(struct run *r, const struct dict *d, struct value key, size_t *at);
 void dict_remove(struct dict *d, size_t at);
 
-/* Python's == and its order; ERR_INVALID where kinds have no order. */
+/* Python's == and its order, as -1, 0 or 1; ERR_INVALID where kinds have no order. */
+#define VALUE_UNORDERED 2 /* one is no number (NaN) */
 int value_equal(struct run *r, struct value a, struct value b, bool *out);
 int value_compare(struct run *r, struct value a, struct value b, int *out);
 /* Python's `item in container`. */
