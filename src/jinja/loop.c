@@ -111,8 +111,9 @@ static int filter_items(struct run *r, const struct node *n, const struct list *
     return rc;
 }
 
-/* The loop's turns, in a scope of their own that is emptied for each. */
-static int turns(struct run *r, const struct node *n, const struct list *items)
+/* The loop's turns, in a scope of their own that is emptied for each. *whole: one came to its end.
+ */
+static int turns(struct run *r, const struct node *n, const struct list *items, bool *whole)
 {
     uint32_t name = r->program->special[NAME_LOOP];
     struct loop *l = run_alloc(r, sizeof *l);
@@ -130,6 +131,7 @@ static int turns(struct run *r, const struct node *n, const struct list *items)
             rc = exec_assign(r, n->a, items->items[i]);
         if (!rc)
             rc = exec(r, n->kids);
+        *whole |= rc == 0;
         if (rc == RUN_CONTINUE)
             rc = 0;
     }
@@ -141,7 +143,7 @@ int exec_for(struct run *r, const struct node *n)
     struct list *items;
     struct scope *old;
     struct value v = {0};
-    bool any;
+    bool whole = false;
     int rc = eval(r, n->b, &v);
 
     r->line = n->line;
@@ -151,11 +153,14 @@ int exec_for(struct run *r, const struct node *n)
         rc = filter_items(r, n, items, &items);
     if (rc)
         return rc;
-    any = items->n != 0;
     rc = run_open_scope(r, r->scope, &old);
     if (rc)
         return rc;
-    rc = any ? turns(r, n, items) : exec(r, n->other);
+    rc = turns(r, n, items, &whole);
+    if (!rc && !whole) { /* Jinja's `else` is not Python's: a turn that breaks off does not count */
+        r->scope->n = 0;
+        rc = exec(r, n->other);
+    }
     r->scope = old;
     return rc;
 }

@@ -200,10 +200,31 @@ static void test_jinja__as_python_tests_and_converts(void **state)
     RIG_CHECK(cases);
 }
 
+/* Where a turn broke off or was left early, Jinja has not seen one: it goes on with `else`. */
+static void test_jinja__as_python_has_an_else_for_loops(void **state)
+{
+    static const struct jinja_case cases[] = {
+        {"{% for i in l %}{% break %}{% else %}none{% endfor %}", "none"},
+        {"{% for i in l %}{{ i }}{% continue %}{% else %}none{% endfor %}", "123none"},
+        {"{% for i in l %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% else %}none{% endfor %}",
+         "1"},
+        {"{% for i in l %}{% if i == 1 %}{% continue %}{% endif %}{{ i }}{% else %}none{% endfor "
+         "%}",
+         "23"},
+        {"{% for i in l %}{% break %}{% else %}{{ i is defined }} {{ loop is defined }}{% endfor "
+         "%}",
+         "False False"},
+    };
+
+    (void)state;
+    RIG_CHECK(cases);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jinja__as_python_orders_texts),
+        cmocka_unit_test(test_jinja__as_python_has_an_else_for_loops),
         cmocka_unit_test(test_jinja__as_python_lays_values_out),
         cmocka_unit_test(test_jinja__as_python_computes),
         cmocka_unit_test(test_jinja__as_python_sorts_and_groups),
