@@ -7,10 +7,10 @@ const { test, describe, before, after, beforeEach, afterEach } = require('node:t
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { execFileSync, spawnSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, WORKER_ID, json, error, sse, sseHead, event, started, token, end } = require('./lib/fakehive.js');
-const { start, run, noTerminal } = require('./lib/keeper.js');
+const { KEEPER, environment, start, run, noTerminal } = require('./lib/keeper.js');
 const { Terminal, KEYS } = require('./lib/terminal.js');
 const { startHive } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
@@ -172,6 +172,16 @@ describe('a script', () => {
     assert.strictEqual(asked().length, 1);
   });
 
+  test('a standard input that cannot be read is told of, and no script that went well', async () => {
+    const child = spawn('sh', ['-c', 'exec "$0" chat --node "$1" < "$2"', KEEPER, fake.node, makeFolder()],
+      { env: environment({ RBEE_HOME: makeFolder() }), stdio: ['ignore', 'pipe', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (data) => { said += data; });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    assert.match(said, /cannot read standard input: Is a directory/);
+    assert.strictEqual(code, 1);
+  });
+
   test('Ctrl+C cancels the answer and ends the script', async () => {
     fake.on('POST /v1/inference', (req, res, body) => {
       sseHead(res);
@@ -270,6 +280,17 @@ describe('files', () => {
     assert.strictEqual(r.code, 1);
   });
 
+  test('a grammar of a file is sent as its text, until it is taken back; one that is not there is told of', async () => {
+    const file = path.join(makeFolder(), 'yes.gbnf'), text = 'root ::= "yes" | "n\u00f6" # one of them\n';
+    fs.writeFileSync(file, text);
+    const r = await script(`/set grammar ${file}\none\n/set grammar ${file}-x\ntwo\n/set grammar default\nthree\n`).done;
+    assert.match(r.stderr, /yes\.gbnf-x: No such file/);
+    assert.deepStrictEqual(asked().map((b) => b.grammar), [text, text, undefined]);
+    assert.strictEqual(r.code, 1);
+    await script('one\n', ['--grammar', file]).done;
+    assert.strictEqual(asked()[3].grammar, text);
+  });
+
   test('/set, /system, /stats and /clear', async () => {
     fake.on('POST /v1/inference', (req, res, body) => answer(res, body, 'yes',
       { tokens_out: 20, decode_time_ms: 400, prompt_tokens: 57, cached_tokens: 48, prefill_time_ms: 12 }));
@@ -285,6 +306,67 @@ describe('files', () => {
     assert.deepStrictEqual(asked()[0].stop, ['\n']);
     assert.deepStrictEqual(asked()[1].messages, [user('two')]);
     assert.strictEqual(asked()[1].temperature, 0.8);
+  });
+});
+
+/* The commands as the manual has them: "/set Op Ar name Op Ar value" is "/set [NAME [VALUE]]". */
+function manual() {
+  const page = fs.readFileSync(path.join(__dirname, '../../man/rbee-keeper.1'), 'utf8');
+  const items = [...page.matchAll(/^\.It Ic (\/.*)$/mg)].flatMap(([, item]) => item.split(/ , (?:Ic )?/));
+  return items.map((item) => {
+    const [name, ...words] = item.split(' ');
+    let args = '', open = 0, upper = false;
+    for (const word of words) {
+      if (word === 'Op') { args += args ? ' [' : '['; open++; } else if (word === 'Ar' || word === 'Cm') upper = word === 'Ar';
+      else args += upper ? word.toUpperCase() : word;
+    }
+    return `${name} ${args}${']'.repeat(open)}`.trim();
+  }).sort();
+}
+const listed = (text) => [...text.replace(/\r|\x1b\[\?2004[hl]/g, '').matchAll(/^ {2}(\/.+?) {2,}\S.*$/mg)].map((m) => m[1]).sort();
+
+describe('/help', () => {
+  test('lists each command of the manual with its arguments, and nothing else', async () => {
+    for (const word of ['/help', '/?']) {
+      const r = await script(`${word}\n`).done;
+      assert.deepStrictEqual(listed(r.stderr), manual());
+      assert.match(r.stderr, /"""[^]*backslash[^]*Ctrl\+C[^]*Ctrl\+D/);
+      assert.deepStrictEqual([r.code, r.stdout], [0, ''], 'stdout is for answers');
+    }
+    const more = await script('/help /set\n').done;
+    assert.match(more.stderr, /^rbee-keeper chat: \/help takes nothing behind it, not '\/set'$/m);
+    assert.strictEqual(more.code, 1);
+    assert.strictEqual(asked().length, 0);
+  });
+
+  test('each command that it lists works, or says what it lacks', async () => {
+    const says = {
+      '/help': /^ {2}\/help/m, '/model': /^tiny on .* \(worker-1111/m, '/system': /^\(no system text\)$/m, '/set': /^ {2}temperature +0\.8/m,
+      '/stats': /^No answer yet/m, '/save': /\/save needs a file's name/, '/load': /\/load needs a file's name/, '/clear': /^ok Forgot 0 messages$/m,
+      '/bye': null, // nothing behind it is read
+    };
+    const names = listed((await script('/help\n').done).stderr).map((row) => row.split(' ')[0]);
+    assert.deepStrictEqual(names, Object.keys(says).sort());
+    for (const [name, pattern] of Object.entries(says)) {
+      fake.calls.length = 0;
+      const r = await script(`${name}\nhi\n`).done;
+      if (pattern) assert.match(r.stderr, pattern);
+      assert.strictEqual(r.stdout, pattern ? 'answer 1\n' : '');
+      assert.strictEqual(r.code, /needs/.test(pattern) ? 1 : 0, r.stderr);
+      assert.doesNotMatch(r.stderr, /there is no command/);
+    }
+  });
+
+  test('at a terminal it is the same list, and the prompt comes back', { skip: noTerminal }, async (t) => {
+    const terminal = new Terminal(['chat', '--node', fake.node]);
+    t.after(() => terminal.kill());
+    await terminal.says(/>>> $/);
+    terminal.enter('/help');
+    const [shown] = await terminal.says(/[^]*Ctrl\+D ends\.\r\n\S*>>> $/);
+    assert.deepStrictEqual(listed(shown), manual());
+    terminal.enter('hi');
+    await terminal.says(/answer 1/);
+    assert.deepStrictEqual(asked()[0].messages, [user('hi')], 'it is no part of the conversation');
   });
 });
 
