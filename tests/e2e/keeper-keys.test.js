@@ -81,3 +81,23 @@ test('keys list --json says null for never, as the hive does', async () => { // 
   assert.deepStrictEqual([name, created, last_used], ['api-key', null, null]);
   assert.match((await run(['keys', 'list'], { home: folder })).stdout, /api-key +- +-\n/);
 });
+
+/* The list's key is revoked; whether the older file holds it as well cannot be said. One that no hive takes either, as
+ * others can read it, opens nothing; one that could not be looked at may, and then the key is not revoked. */
+test('a key that is revoked, and an older file that does not tell whether it holds it, too', async () => {
+  const PRINT = /^Revoked the key [0-9a-f]{6} \(me\)\.\n$/;
+  for (const [put, code, words] of [
+    [(file) => fs.writeFileSync(file, 'the-key-of-the-older-file\n', { mode: 0o644 }), 0, /^Whether the file api-key holds it as well is not known: .*mode 644.*chmod 600/m],
+    [(file) => fs.writeFileSync(file, 'x'.repeat(1 << 20), { mode: 0o600 }), 0, /^Whether the file api-key holds it as well is not known: /m],
+    [(file) => fs.symlinkSync('api-key', file), 1, /^rbee-keeper: [A-Z_]+: the file api-key may hold it as well: .*Too many levels of symbolic links/m],
+  ]) {
+    const folder = makeHome(), file = path.join(folder, 'api-key'), key = (await run(['keys', 'create', '--name', 'me'], { home: folder })).stdout.trim();
+    put(file);
+    const r = await run(['keys', 'revoke', key], { home: folder });
+    assert.match(r.stdout, PRINT);
+    assert.match(r.stderr, words);
+    assert.strictEqual(r.code, code, r.stderr);
+    assert.ok(fs.lstatSync(file), 'it is left as it was');
+    assert.deepStrictEqual(JSON.parse((await run(['keys', 'list', '--json'], { home: folder })).stdout).keys, [], 'it is out of the list');
+  }
+});
