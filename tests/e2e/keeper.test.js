@@ -15,6 +15,7 @@ const { FakeHive, VERSION, WORKER_ID, json, error, sse, sseHead, event, started,
   require('./lib/fakehive.js');
 const { hold } = require('./lib/hold.js');
 const { KEEPER, deadPort, deafPort, makeHome, run, start, runOnTerminal, noTerminal } = require('./lib/keeper.js');
+const { Terminal, KEYS } = require('./lib/terminal.js');
 const { startHive } = require('./lib/hive.js');
 const { skip: notSynced, synced } = require('./lib/synced.js');
 const { Proc, HIVE, WORKER, PATIENCE_MS, makeFolder, until } = require('./lib/proc.js');
@@ -286,6 +287,20 @@ describe('the prompt', () => {
     assert.strictEqual(sent(), 'Grüße\n');
   });
 
+  /* By it Windows knows UTF-8: no word of the prompt. Where a person did not put it there it is only ever the first. */
+  test('a mark of UTF-8 at the beginning of standard input is left out, and kept elsewhere', async () => {
+    for (const [args, input, prompt] of [[[], '\ufeffGrüße\n', 'Grüße'], [['-p', '-'], '\ufeff\ufeffx', '\ufeffx'],
+      [['-p', 'Sum up:', '--stdin'], '\ufeffone\ufefftwo\n', 'Sum up:\n\none\ufefftwo'], [['-p', '\ufeffx'], undefined, '\ufeffx']]) {
+      fake.calls.length = 0;
+      const r = await start(['infer', '--node', fake.node, ...args], { input }).done;
+      assert.strictEqual(r.code, 0, r.stderr);
+      assert.strictEqual(sent(), prompt);
+    }
+    const empty = await start(['infer', '--node', fake.node], { input: '\ufeff\n' }).done;
+    assert.strictEqual(empty.code, 2);
+    assert.match(empty.stderr, /prompt is empty/);
+  });
+
   test('comes from standard input for --prompt -', async () => {
     await start(['infer', '--node', fake.node, '--prompt', '-'], { input: 'from here' }).done;
     assert.strictEqual(sent(), 'from here');
@@ -339,6 +354,28 @@ describe('usage errors', () => {
       { encoding: 'utf8', env: { ...process.env, RBEE_HOME: makeHome() } });
     assert.match(r.stderr, /^rbee-keeper: INVALID_MODEL_REF: the full path of '\.\/m\.gguf' is not UTF-8/);
     assert.strictEqual(r.status, 1);
+  });
+
+  /* What was typed is short, but not the folder one stands in. */
+  test('a relative path in a folder so deep that no hive takes it is refused with both numbers', async () => {
+    const deep = (bytes) => { // a folder in which ./m.gguf has a path of so many
+      let folder = fs.realpathSync(makeHome());
+      for (let left = bytes - folder.length - '/m.gguf'.length; left > 0;) {
+        const n = left > 201 ? 200 : left - 1;
+        folder += `/${'d'.repeat(n)}`;
+        left -= n + 1;
+      }
+      fs.mkdirSync(folder, { recursive: true });
+      return folder;
+    };
+    const most = 1017; // with "file://" it is 1024, the limit of a reference
+    const cwd = deep(most);
+    await run(['models', 'show', './m.gguf', '--node', fake.node], { cwd });
+    assert.strictEqual(fake.of('GET', '/v1/models/show')[0].query.get('model_ref'), `file://${cwd}/m.gguf`);
+    const r = await run(['models', 'show', './m.gguf', '--node', fake.node], { cwd: deep(most + 1) });
+    assert.match(r.stderr, /^rbee-keeper: INVALID_MODEL_REF: the full path of '\.\/m\.gguf' has 1018 bytes, the limit is 1017\n/);
+    assert.strictEqual(r.code, 1);
+    assert.strictEqual(fake.of('GET', '/v1/models/show').length, 1);
   });
 
   test('help and version are no errors', async () => {
@@ -636,6 +673,53 @@ describe('errors', () => {
     assert.match(r.stderr, /warm: worker-2/);
   });
 
+  /* Two workers in a row that are not to be had are enough. What became of the second is told, and why, as far as its
+   * hive knows; nobody else is asked, and nothing was generated. */
+  describe('the worker that was to take the place of one that is gone does not answer either', () => {
+    const FIRST = WORKER_ID.replace(/.$/, 'f');
+    const wrong = (res) => error(res, 421, 'WRONG_WORKER', 'The request is for another.');
+    const fates = {
+      'its hive does not know it any more': [wrong, (res) => error(res, 404, 'NOT_FOUND', 'There is no such worker.'), 'is gone', 'The request is for another\\.'],
+      'its hive knows why it ended': [wrong, (res) => json(res, 200, { ...fake.worker({ state: 'failed' }),
+        error: { code: 'WORKER_CRASHED', message: 'It was ended by signal 9.', log_path: '/logs/w.log', log_tail: 'the last words' } }),
+      'is gone', 'It was ended by signal 9\\.[^]*/logs/w\\.log[^]*the last words'],
+      'its hive does not say': [wrong, (res) => error(res, 500, 'INTERNAL', 'Oh.'), 'does not answer', 'The request is for another\\.'],
+      'it is ending': [(res) => error(res, 503, 'ALL_SLOTS_BUSY', 'This worker is ending.', { draining: true }),
+        (res) => json(res, 200, fake.worker({ state: 'draining' })), 'is ending', 'This worker is ending\\.'],
+    };
+    for (const [what, [refuse, look, fate, why]] of Object.entries(fates)) {
+      test(what, async () => {
+        fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker({ worker_id: FIRST })] }));
+        fake.on('POST /v1/inference', (req, res) => refuse(res));
+        fake.on('GET /v1/workers/*', (req, res) => look(res));
+        fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => look(res));
+        const r = await infer().done;
+        assert.strictEqual(r.code, 1, r.stderr);
+        assert.strictEqual(r.stdout, '');
+        assert.match(r.stderr, new RegExp(`^The worker ${FIRST} ${fate}; looking for another\\.$`, 'm'));
+        assert.match(r.stderr, new RegExp(`^rbee-keeper: WORKER_CRASHED: the worker ${WORKER_ID} ${fate}: ${why}`, 'm'));
+        assert.deepStrictEqual(fake.of('POST', '/v1/inference').map((c) => c.headers['x-rbee-worker']), [FIRST, WORKER_ID]);
+      });
+    }
+  });
+
+  /* The hive answers for a worker that does not; with no word of why, what it is doing is told. */
+  test('a worker that is not reached while it loads, and failed or ends by its hive\'s word', async () => {
+    const port = await deadPort();
+    fake.on('POST /v1/workers/spawn', (req, res) =>
+      json(res, 200, { worker_id: WORKER_ID, url: `http://127.0.0.1:${port}`, state: 'loading' }));
+    for (const [state, words, looks] of [['failed', 'failed while it was loading', 5], ['draining', 'was told to end while it was loading', 1]]) {
+      fake.calls.length = 0;
+      fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, fake.worker({ state })));
+      const r = await infer().done;
+      assert.strictEqual(r.code, 1, r.stderr);
+      assert.match(r.stderr, new RegExp(`^rbee-keeper: WORKER_START_FAILED: the worker ${WORKER_ID} ${words}$`, 'm'));
+      assert.match(r.stderr, new RegExp(`rbee-keeper logs worker-11111111 --node ${fake.node}`), 'where to read on');
+      assert.strictEqual(fake.of('GET', '/v1/workers/worker-').length, looks, 'the error of a failed one may come a moment later');
+      assert.strictEqual(fake.of('POST', '/v1/inference').length, 0);
+    }
+  });
+
   test('a token that is long in coming: says so after a while, and why in the end', async () => {
     fake.on('POST /v1/inference', (req, res, body) => {
       sseHead(res);
@@ -659,6 +743,38 @@ describe('errors', () => {
     assert.strictEqual(r.code, 1);
     assert.strictEqual(r.stdout, 'Once upon');
     assertOrder(r.stderr, ['WORKER_CRASHED:', 'after 2 tokens', 'It was ended by signal 9.', '/logs/w.log', 'the last words']);
+  });
+
+  test('... and where the hive does not know either, what was seen is told', async () => {
+    fake.on('POST /v1/inference', (req, res, body) => {
+      sseHead(res);
+      res.write(event(started(body)) + event(token('Once', 0)), () => res.destroy());
+    });
+    for (const look of [(res) => error(res, 404, 'NOT_FOUND', 'There is no such worker.'), (res) => error(res, 500, 'INTERNAL', 'Oh.'),
+      (res) => json(res, 200, fake.worker()), (res) => res.destroy()]) {
+      fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => look(res));
+      const r = await infer().done;
+      assert.strictEqual(r.code, 1);
+      assert.match(r.stderr, new RegExp(`^rbee-keeper: WORKER_CRASHED: the worker ${WORKER_ID} broke off after 1 token: http://${fake.node}/v1/inference\\b.*\n.*rbee-keeper logs worker-11111111 --node ${fake.node}`, 'm'));
+      assert.strictEqual(r.stdout, 'Once');
+    }
+  });
+
+  test('an answer that stops in its midst, of a worker that stays: it is left after a minute', { timeout: 150000,
+    skip: process.env.RBEE_SLOW ? false : 'takes 60 s; set RBEE_SLOW=1' }, async () => {
+    let left;
+    const gone = new Promise((resolve) => { left = resolve; });
+    fake.on('POST /v1/inference', (req, res, body) => {
+      res.on('close', left);
+      sseHead(res);
+      res.write(event(started(body)) + event(token('Once', 0)));
+    });
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, fake.worker({ slots_busy: 1 })));
+    const r = await infer().done;
+    await gone;
+    assert.strictEqual(r.code, 1);
+    assert.strictEqual(r.stdout, 'Once');
+    assert.match(r.stderr, new RegExp(`WORKER_STALLED: the worker ${WORKER_ID} fell silent after 1 token: .* sent nothing for 60 s`));
   });
 
   test('a stream closed without an end event is broken off too', async () => {
@@ -1371,6 +1487,16 @@ describe('workers', () => {
     assert.match(lines[2], /hf:a\/b\?\[31m/);
   });
 
+  test('list: how long each is idle, in the unit that says it in few digits', async () => {
+    const [s, min, h] = [1000, 60000, 3600000];
+    const ages = [[-1, '-'], [0, '0 s'], [2 * min - 1, '119 s'], [2 * min, '2 min'], [61 * min, '61 min'], [2 * h - 1, '119 min'], [2 * h, '2 h'],
+      [50 * h + 59 * min + 59 * s, '50 h']];
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: ages.map(([ms]) => fake.worker({ last_activity_ms_ago: ms })) }));
+    const r = await run(['workers', 'list', '--node', fake.node]), lines = r.stdout.trimEnd().split('\n');
+    const [from, to] = ['IDLE', 'URL'].map((head) => lines[0].indexOf(head));
+    assert.deepStrictEqual(lines.slice(1).map((line) => line.slice(from, to).trimEnd()), ages.map(([, text]) => text));
+  });
+
   test('list: JSON, and none', async () => {
     const none = await run(['workers', 'list', '--node', fake.node]);
     assert.strictEqual(none.stdout, 'No worker is running.\n');
@@ -1441,6 +1567,50 @@ describe('models', () => {
   });
 });
 
+/* Whatever is typed at that question but a yes deletes nothing. */
+describe('prune asks a person', { skip: noTerminal }, () => {
+  const items = [{ path: '/m/old.part', size_bytes: 1234567, why: 'nobody goes on with it' }];
+  let t;
+  afterEach(() => t.kill());
+  const ask = async () => {
+    fake.on('GET /v1/models/prune', (req, res) => json(res, 200, { plan: 'p-1', items, freed_bytes: 1234567, left_out: 0 }));
+    fake.on('POST /v1/models/prune', (req, res, body) => json(res, 200, { plan: body.plan, items, freed_bytes: 1234567 }));
+    t = new Terminal(['models', 'prune', '--node', fake.node]);
+    await t.says(/\/m\/old\.part +1\.2 MB +nobody goes on with it\r\n[^]*Delete this, which frees 1\.2 MB\? \[y\/N\] $/);
+  };
+  const deleted = () => fake.of('POST', '/v1/models/prune').map((c) => c.body);
+
+  for (const yes of ['y', 'Yes']) {
+    test(`${yes} deletes what was shown`, async () => {
+      await ask();
+      t.enter(yes);
+      await t.says(/Deleted; 1\.2 MB are free again\./);
+      assert.strictEqual(await t.end(), 0);
+      assert.deepStrictEqual(deleted(), [{ plan: 'p-1' }]);
+    });
+  }
+
+  for (const [what, keys] of [['n', `n${KEYS.enter}`], ['Enter', KEYS.enter], ['a word that is none', ` y${KEYS.enter}`],
+    ['the end of input', KEYS.end]]) {
+    test(`${what} deletes nothing`, async () => {
+      await ask();
+      t.keys(keys);
+      await t.says(/Nothing was deleted\./);
+      assert.strictEqual(await t.end(), 0);
+      assert.deepStrictEqual(deleted(), []);
+    });
+  }
+
+  test('Ctrl+C deletes nothing, and ends with 130', async () => {
+    await ask();
+    t.keys(KEYS.interrupt);
+    assert.strictEqual(await t.end(), 130);
+    assert.match(t.screen, /Cancelled\.\r\n$/);
+    assert.doesNotMatch(t.screen, /Nothing was deleted/);
+    assert.deepStrictEqual(deleted(), []);
+  });
+});
+
 describe('nodes, logs, config', () => {
   test('add, list, use and rm of a node', async () => {
     const home = makeHome();
@@ -1489,6 +1659,45 @@ describe('nodes, logs, config', () => {
     const again = await run(['node', 'rm', 'bee'], { home });
     assert.strictEqual(again.code, 1);
     assert.match(again.stderr, /bee/);
+  });
+
+  /* Each node has a row, whatever becomes of it: what it is called, where it is, what it says it is, and in a word why
+   * it is of no use. Nothing of a list is an error: the command has shown it. */
+  test('list: a table in which each node has its row', async (t) => {
+    const home = makeHome(), long = `b${'-'.repeat(61)}e`; // no name may be longer
+    const others = await Promise.all(Array.from({ length: 3 }, () => FakeHive.start())), [silent, web, old] = others;
+    t.after(() => Promise.all(others.map((hive) => hive.stop())));
+    silent.on('GET /v1/health', () => {});
+    web.on('GET /v1/health', (req, res) => { res.writeHead(404); res.end('<html>'); });
+    old.on('GET /v1/health', (req, res) => json(res, 200, { status: 'alive', version: '9.7.3\x1b[2J', api_version: 'v1' }));
+    const gone = `127.0.0.1:${await deadPort()}`;
+    fs.writeFileSync(path.join(home, 'config.ini'), `[nodes]\n${[[long, fake], ['still', silent], ['web', web], ['old', old]]
+      .map(([name, hive]) => `${name} = ${hive.node}\n`).join('')}gone = ${gone}\nlocalhost = ${fake.node}\n`);
+    const r = await run(['node', 'list'], { home });
+    assert.deepStrictEqual([r.code, r.stderr], [0, '']);
+    const lines = r.stdout.split('\n'), columns = ['NODE', 'ADDRESS', 'VERSION', 'STATE'].map((head) => lines[0].indexOf(head));
+    assert.strictEqual(lines.pop(), '');
+    const rows = lines.map((line) => columns.map((at, i) => line.slice(at, columns[i + 1])));
+    for (const row of rows) for (const cell of row.slice(0, -1)) assert.match(cell, /\S {2,}$/, 'a column is wider than what is in it');
+    assert.deepStrictEqual(rows.map((row) => row.map((cell) => cell.trimEnd())), [
+      ['NODE', 'ADDRESS', 'VERSION', 'STATE'],
+      [long, fake.node, VERSION, 'alive'],
+      ['still', silent.node, '-', 'CONNECTION_TIMEOUT'],
+      ['web', web.node, '-', 'answers, but is no rbee-hive'],
+      ['old', old.node, '9.7.3?[2J', `alive, but this keeper is ${VERSION}`],
+      ['gone', gone, '-', 'CONNECTION_REFUSED'],
+      ['localhost', fake.node, VERSION, 'alive']]);
+    assert.doesNotMatch(r.stdout, / $/m, 'no blanks at the end of a line');
+    const listed = fs.readFileSync(path.join(home, 'config.ini'), 'utf8'), longer = await run(['node', 'add', `${long}e`, fake.node], { home });
+    assert.strictEqual(longer.code, 2, longer.stderr);
+    assert.match(longer.stderr, /63/, 'it says how long a name may be');
+    assert.strictEqual(fs.readFileSync(path.join(home, 'config.ini'), 'utf8'), listed);
+  });
+
+  test('list: who knows no node has this machine', async () => {
+    const r = await run(['node', 'list']);
+    assert.strictEqual(r.code, 0, r.stderr);
+    assert.match(r.stdout, /^NODE +ADDRESS +VERSION +STATE\nlocalhost +localhost:8080 +\S+ +\S[^\n]*\n$/);
   });
 
   test('a program that is no hive is not alive, in the JSON neither', async () => {
