@@ -231,6 +231,22 @@ static void test_hub__default_among_names_as_makers_give_them(void **state)
     assert_choice("t-F16.gguf=16000 t-IQ1_S.gguf=4400", "hf:o/r", "t-F16.gguf");
 }
 
+/* Each time the same one, in whatever order the hub tells them. */
+static void test_hub__of_two_that_are_as_near_the_simpler_name(void **state)
+{
+    (void)state;
+    assert_choice("a-long-Q8_0.gguf b-Q8_0.gguf", "hf:o/r", "b-Q8_0.gguf"); /* the shorter */
+    assert_choice("b-Q8_0.gguf a-long-Q8_0.gguf", "hf:o/r", "b-Q8_0.gguf");
+    assert_choice("a-Q8_0.gguf b-long-Q8_0.gguf", "hf:o/r", "a-Q8_0.gguf");
+    assert_choice("a-Q8_0.gguf b-Q8_0.gguf", "hf:o/r", "a-Q8_0.gguf"); /* the earlier */
+    assert_choice("b-Q8_0.gguf a-Q8_0.gguf", "hf:o/r", "a-Q8_0.gguf");
+    assert_choice("t-BF16.gguf t-F16.gguf", "hf:o/r", "t-F16.gguf"); /* of another quantisation */
+    assert_choice("long.gguf x.gguf", "hf:o/r", "x.gguf");           /* of none */
+    assert_choice("a-long-Q8_0-00001-of-00002.gguf a-long-Q8_0-00002-of-00002.gguf b-Q8_0.gguf",
+                  "hf:o/r", "b-Q8_0.gguf");
+    assert_choice("x-F16.gguf longer-Q6_K.gguf", "hf:o/r", "longer-Q6_K.gguf"); /* the nearer */
+}
+
 /* The last of them was taken. */
 static void test_hub__a_name_in_two_folders_needs_its_folder(void **state)
 {
@@ -522,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_hub__odd_values_count_as_not_told),
         cmocka_unit_test(test_hub__default_is_q4_k_m_else_nearest),
         cmocka_unit_test(test_hub__default_among_names_as_makers_give_them),
+        cmocka_unit_test(test_hub__of_two_that_are_as_near_the_simpler_name),
         cmocka_unit_test(test_hub__a_name_in_two_folders_needs_its_folder),
         cmocka_unit_test(test_hub__named_quantisation_or_file),
         cmocka_unit_test(test_hub__split_models),
