@@ -431,6 +431,17 @@ static void test_schema__choices(void **state)
          "{\"properties\":{\"b\":{}},\"required\":[\"b\"],\"additionalProperties\":false}]}",
          {"{\"a\":1}", "{\"b\":1}"},
          {"{}", "{\"c\":1}"}},
+        /* an open object that always has a, and a closed one that never does */
+        {"{\"oneOf\":[{\"properties\":{\"a\":{}},\"required\":[\"a\"],\"additionalProperties\":"
+         "true},{\"properties\":{\"b\":{}},\"additionalProperties\":false}]}",
+         {"{\"a\":1}", "{\"a\":1,\"c\":2}", "{\"b\":1}", "{}"},
+         {"{\"c\":1}", "{\"b\":1,\"c\":2}"}},
+        /* one name of several is enough, in any list */
+        {"{\"oneOf\":[{\"properties\":{\"a\":{},\"b\":{}},\"additionalProperties\":false},"
+         "{\"allOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\",\"c\"]}],\"properties\":{\"a\":"
+         "{},\"b\":{},\"c\":{}},\"additionalProperties\":true}]}",
+         {"{\"a\":1,\"b\":2}", "{}", "{\"a\":1,\"b\":2,\"c\":3}"},
+         {"{\"c\":1}", "{\"a\":1,\"c\":3}"}},
         {"{\"allOf\":[{\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"]},"
          "{\"properties\":{\"b\":{\"type\":\"null\"},\"a\":{\"minimum\":5}}}]}",
          {"{\"a\":5}", "{\"a\":6,\"b\":null}"},
@@ -542,6 +553,16 @@ static void test_schema__refuses_by_name_and_place(void **state)
         {"{\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"number\"}]}",
          "the schema at #/oneOf: branches 0 and 1 of this oneOf may both hold"},
         {"{\"oneOf\":[{\"properties\":{\"a\":{}}},{\"properties\":{\"b\":{}}}]}",
+         "the schema at #/oneOf: branches 0 and 1"},
+        /* a closed object that may have all that an open one always has: {"a":1} is valid for both
+         */
+        {"{\"oneOf\":[{\"properties\":{\"a\":{}},\"required\":[\"a\"],\"additionalProperties\":"
+         "true},{\"properties\":{\"a\":{},\"b\":{}},\"additionalProperties\":false}]}",
+         "the schema at #/oneOf: branches 0 and 1"},
+        /* ... also where the texts made for that one are strings */
+        {"{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"a\":{}},\"required\":[\"a\"],"
+         "\"additionalProperties\":true},{\"minLength\":1,\"properties\":{\"a\":{}},"
+         "\"additionalProperties\":false}]}",
          "the schema at #/oneOf: branches 0 and 1"},
         {"{\"oneOf\":[{\"const\":1},{\"type\":\"integer\"}]}",
          "the schema at #/oneOf: branches 0 and 1"},
