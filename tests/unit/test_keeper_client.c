@@ -103,11 +103,65 @@ static void test_client__its_own_stop_is_nobody_elses_silence(void **state)
     assert_true(passed_ms < STOPPED_MS / 2); /* and counts none of that but a moment */
 }
 
+static bool count_event(void *arg, json_t *event, const char *data, size_t n)
+{
+    int *n_events = arg;
+
+    (void)event;
+    (void)data;
+    (void)n;
+    ++*n_events;
+    return true;
+}
+
+/* Who was there and says no more is left when its time is over, the head's or that between two
+ * pieces of the body. The keeper's sentence is all that a person gets to read of it. */
+static void test_client__who_falls_silent_is_left(void **state)
+{
+    static const struct {
+        struct line script;
+        int64_t head_ms, stall_ms;
+        int n_events;
+    } cases[] = {{{"", HOLD, 0}, 500, 0, 0},
+                 {{OK(""), HOLD, 0}, 500, 0, 0},
+                 {{OK("data: {\"n\":1}\n\n"), HOLD, 0}, 0, 1000, 1}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct api_error e = {0};
+        struct client *client;
+        struct peer *peer = peer_start(&cases[i].script, 1);
+        char url[64], words[64];
+        int n_events = 0;
+        struct client_watch watch = {.url = url,
+                                     .head_ms = cases[i].head_ms,
+                                     .stall_ms = cases[i].stall_ms,
+                                     .arg = &n_events,
+                                     .on_event = count_event};
+
+        assert_int_equal(client_open(NULL, &client, NULL), 0);
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/", peer->port);
+        snprintf(words, sizeof words, "127.0.0.1:%u sent nothing for %d s", peer->port,
+                 (int)(cases[i].head_ms + cases[i].stall_ms) / 1000);
+        assert_int_equal(client_watch(client, &watch, &e), CLIENT_TIMED_OUT);
+        assert_int_equal(e.code, API_CONNECTION_TIMEOUT);
+        if (!strstr(e.message, words))
+            fail_msg("'%s' does not hold '%s'", e.message, words);
+        assert_int_equal(n_events, cases[i].n_events);
+        assert_int_equal(client_last(client)->rc, ERR_TIMEOUT);
+        assert_true(client_last(client)->connected);
+        api_error_done(&e);
+        client_close(client);
+        peer_stop(peer);
+    }
+}
+
 /* What cannot be sent was rbee's own fault (INTERNAL, "report it"), though a person had typed it.
  */
 static void test_client__what_cannot_be_asked_is_for_the_user_to_correct(void **state)
 {
     struct client_ask ask = {.method = "GET", .url = "http://[fe80::2%eth 0]:8080/v1/health"};
+    struct client_watch watch = {.url = ask.url, .on_event = on_event};
     struct api_error e = {0};
     struct client *client;
     json_t *answer = NULL;
@@ -118,6 +172,12 @@ static void test_client__what_cannot_be_asked_is_for_the_user_to_correct(void **
     assert_int_equal(e.code, API_INVALID_REQUEST);
     assert_non_null(strstr(e.message, "is not an http or https URL"));
     api_error_done(&e);
+    e = (struct api_error){0};
+    assert_int_equal(client_watch(client, &watch, &e), CLIENT_UNREACHABLE);
+    assert_int_equal(e.code, API_INVALID_REQUEST);
+    assert_non_null(strstr(e.message, "is not an http or https URL"));
+    assert_int_equal(client_last(client)->rc, ERR_INVALID); /* not to be tried again */
+    api_error_done(&e);
     client_close(client);
 }
 
@@ -125,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client__its_own_stop_is_nobody_elses_silence),
+        cmocka_unit_test(test_client__who_falls_silent_is_left),
         cmocka_unit_test(test_client__what_cannot_be_asked_is_for_the_user_to_correct),
     };
 
