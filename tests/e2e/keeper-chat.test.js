@@ -10,7 +10,7 @@ const path = require('node:path');
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 
 const { FakeHive, WORKER_ID, json, error, sse, sseHead, event, started, token, end } = require('./lib/fakehive.js');
-const { KEEPER, environment, start, run, noTerminal } = require('./lib/keeper.js');
+const { KEEPER, deadPort, environment, start, run, noTerminal } = require('./lib/keeper.js');
 const { Terminal, KEYS } = require('./lib/terminal.js');
 const { startHive } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
@@ -208,6 +208,39 @@ describe('before the first line', () => {
     const r = await script('hi\n').done;
     assert.strictEqual(r.code, 1);
     assert.match(r.stderr, /model tiny has no chat template[^\n]*\n[^\n]*rbee-keeper infer[^\n]*--chat-template FILE/);
+    assert.strictEqual(asked().length, 0);
+  });
+
+  /* The hive's port was let through and that of its worker was not: "Is rbee-hive running there? Start it with
+   * `rbee-hive daemon --addr` ...", at the worker's port. */
+  test('a worker that lives by its hive\'s word, and is not reached: it is the way there', async () => {
+    const port = await deadPort(), worker = fake.worker({ url: `http://127.0.0.1:${port}` });
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [worker] }));
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => json(res, 200, worker));
+    const r = await script('hi\n').done;
+    assert.strictEqual(r.code, 1);
+    assert.match(r.stderr, new RegExp(`^rbee-keeper: CONNECTION_REFUSED: the worker ${WORKER_ID} runs, says its hive, but cannot be reached: `, 'm'));
+    assert.match(r.stderr, new RegExp(`^The hive answers, port ${port} of that machine does not: `, 'm'));
+    assert.doesNotMatch(r.stderr, /rbee-hive daemon/);
+  });
+
+  /* It was not replaced, as it is by infer. */
+  test('a worker that went between the list and its use is replaced, once', async () => {
+    const gone = WORKER_ID.replace(/.$/, 'f'), port = await deadPort();
+    fake.on('GET /v1/workers/list', (req, res) =>
+      json(res, 200, { workers: [fake.worker({ worker_id: gone, url: `http://127.0.0.1:${port}` })] }));
+    const r = await script('hi\n').done;
+    assert.strictEqual(r.stdout, 'answer 1\n', r.stderr);
+    assert.strictEqual(r.code, 0);
+    assert.match(r.stderr, new RegExp(`^The worker ${gone} is gone; looking for another\\.$`, 'm'));
+    fake.calls.length = 0;
+    fake.on('GET /v1/ready', (req, res) => json(res, 200, { ready: true, state: 'idle',
+      worker_id: fake.of('GET', '/v1/ready').length === 1 ? WORKER_ID : gone })); // its port is another's, once it is asked what it can
+    fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => error(res, 404, 'NOT_FOUND', 'There is no such worker.'));
+    const twice = await script('hi\n').done;
+    assert.strictEqual(twice.code, 1);
+    assert.match(twice.stderr, new RegExp(`^rbee-keeper: WORKER_CRASHED: the worker ${WORKER_ID} is gone: `, 'm'));
+    assert.strictEqual(fake.of('POST', '/v1/workers/spawn').length, 1);
     assert.strictEqual(asked().length, 0);
   });
 

@@ -1,7 +1,6 @@
 /* asking.c - see asking.h. */
 #include "keeper/ask/asking.h"
 
-#include "base/str.h"
 #include "keeper/ask/fate.h"
 #include "keeper/shell/interrupt.h"
 
@@ -85,17 +84,6 @@ static enum generate_end ask_patiently(struct keeper *k, struct asked *a, bool f
     return end;
 }
 
-/* The second worker in a row that does not answer: the hive may know why. */
-static void explain_gone(struct keeper *k, const struct asked *a, struct api_error *e)
-{
-    char why[ERR_TEXT_MAX];
-
-    str_copy(why, sizeof why, e->message);
-    api_error_done(e);
-    api_error_set(e, API_WORKER_CRASHED, "keeper", "the worker %s %s", a->worker->id, a->fate);
-    pool_explain(k, a->worker->id, why, e);
-}
-
 enum generate_end asking_run(struct keeper *k, struct pool_want *want, struct pool_worker *worker,
                              const struct inference_request *r, struct generate *how,
                              struct api_error *e)
@@ -124,8 +112,8 @@ enum generate_end asking_run(struct keeper *k, struct pool_want *want, struct po
     want->avoid = NULL; /* `gone` ends here */
     if (end == GENERATE_FAILED && fate_is_lost(e->code))
         worker->id[0] = '\0';
-    if (end == GENERATE_GONE) {
-        explain_gone(k, &a, e);
+    if (end == GENERATE_GONE) { /* the second in a row */
+        fate_explain(k, worker->id, a.fate, e);
         worker->id[0] = '\0';
         end = GENERATE_FAILED;
     }

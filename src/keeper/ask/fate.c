@@ -81,3 +81,13 @@ void fate_blame_way(const struct pool_worker *worker, struct api_error *e)
     e->details = json_pack("{s:s*, s:s}", "hint", hint, "worker_id", worker->id);
     free(hint);
 }
+
+void fate_explain(struct keeper *k, const char *worker_id, const char *what, struct api_error *e)
+{
+    char why[ERR_TEXT_MAX];
+
+    str_copy(why, sizeof why, e->message);
+    api_error_done(e);
+    api_error_set(e, API_WORKER_CRASHED, "keeper", "the worker %s %s", worker_id, what);
+    pool_explain(k, worker_id, why, e);
+}

@@ -21,4 +21,8 @@ bool fate_is_lost(enum api_code code);
 /* *e, such an error, of a worker that lives: it says so, and what is to be done about the way. */
 void fate_blame_way(const struct pool_worker *worker, struct api_error *e);
 
+/* *e of one that "is gone", or what else `what` says of it: WORKER_CRASHED, and why, as far as its
+ * hive knows. */
+void fate_explain(struct keeper *k, const char *worker_id, const char *what, struct api_error *e);
+
 #endif

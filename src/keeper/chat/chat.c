@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "keeper/ask/fate.h"
 #include "keeper/ask/settings.h"
 #include "keeper/shell/interrupt.h"
 
@@ -48,21 +49,57 @@ static void make_want(const struct chat *c, const struct model_name *model, stru
     target_want(&c->target, want);
 }
 
+/* It was not the worker that was asked, or nobody. One that takes the connection and says nothing
+ * is there. */
+static bool was_missed(const struct keeper *k, const struct api_error *e)
+{
+    return fate_is_lost(e->code) &&
+           !(e->code == API_CONNECTION_TIMEOUT && client_last(k->client)->connected);
+}
+
+/* A worker that answers. One that has ended since its hive named it is replaced, once; of one that
+ * lives it is the way there. */
+static int find_worker(const struct chat *c, const struct model_name *model,
+                       struct pool_worker *worker, int64_t *n_ctx, struct api_error *e)
+{
+    struct keeper *k = c->keeper;
+    struct pool_worker gone = {.id = ""};
+    struct pool_want want;
+    enum fate fate;
+
+    make_want(c, model, &want);
+    for (;;) {
+        if (pool_acquire(k, &want, worker, e))
+            return -1;
+        if (ask_abilities(k, worker, model->text, n_ctx, e) == 0)
+            return 0;
+        if (!was_missed(k, e))
+            return -1;
+        fate = fate_ask(k, worker->id);
+        if (interrupt_seen() || fate != FATE_ENDED || gone.id[0])
+            break;
+        term_note(&k->term, "The worker %s is gone; looking for another.", worker->id);
+        api_error_done(e);
+        gone = *worker;
+        want.avoid = gone.id;
+    }
+    if (fate == FATE_LIVES)
+        fate_blame_way(worker, e);
+    else if (!interrupt_seen())
+        fate_explain(k, worker->id, fate == FATE_ENDED ? "is gone" : "does not answer", e);
+    return -1;
+}
+
 int chat_meet(struct chat *c, const char *typed)
 {
     struct model_name model;
     struct pool_worker worker;
-    struct pool_want want;
     struct api_error e = {0};
     int64_t n_ctx = 0;
     int rc = model_name_read(c->keeper, typed, &model);
 
-    if (rc == CLI_GO) {
-        make_want(c, &model, &want);
-        if (pool_acquire(c->keeper, &want, &worker, &e) ||
-            ask_abilities(c->keeper, &worker, model.text, &n_ctx, &e))
-            rc = keeper_fail(c->keeper, &e);
-    }
+    if (rc == CLI_GO && find_worker(c, &model, &worker, &n_ctx, &e))
+        rc = keeper_fail(c->keeper, &e);
     if (rc == CLI_GO && !interrupt_seen()) {
         model_name_done(&c->model);
         c->model = model;
