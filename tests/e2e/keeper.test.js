@@ -933,6 +933,16 @@ describe('Ctrl+C', () => {
     await interrupted(r, r.says(/Loading/));
   });
 
+  /* "... does not answer; looking for another." stood before it, though nobody was looked for any more. */
+  test('while the hive is asked what became of a worker that does not answer', async () => {
+    const port = await deadPort();
+    fake.on('GET /v1/workers/list', (req, res) => json(res, 200, { workers: [fake.worker({ url: `http://127.0.0.1:${port}` })] }));
+    const asked = new Promise((resolve) => { fake.on(`GET /v1/workers/${WORKER_ID}`, (req, res) => { silent(req, res); resolve(); }); });
+    const r = infer();
+    await interrupted(r, asked);
+    assert.doesNotMatch(r.stderr, /looking for another/);
+  });
+
   test('while all slots are busy', async () => {
     fake.on('POST /v1/inference', (req, res) => error(res, 503, 'ALL_SLOTS_BUSY', 'Full.'));
     const r = infer();

@@ -17,11 +17,18 @@ struct asked {
  * that lives is not reached the next time, either. */
 static enum generate_end find_fate(struct keeper *k, struct asked *a, struct api_error *e)
 {
+    enum fate fate;
+
     if (!fate_is_lost(e->code)) {
         a->fate = "is ending";
         return GENERATE_GONE;
     }
-    switch (fate_ask(k, a->worker->id)) {
+    fate = fate_ask(k, a->worker->id);
+    if (interrupt_seen()) { /* nobody was heard out */
+        api_error_done(e);
+        return GENERATE_CANCELLED;
+    }
+    switch (fate) {
     case FATE_ENDED:
         a->fate = "is gone";
         return GENERATE_GONE;
