@@ -1605,7 +1605,7 @@ describe('prune asks a person', { skip: noTerminal }, () => {
     test(`${what} deletes nothing`, async () => {
       await ask();
       t.keys(keys);
-      await t.says(/Nothing was deleted\./);
+      await t.says(/\r\nNothing was deleted\.\r\n/); // it stood behind the question, as nobody had pressed Enter
       assert.strictEqual(await t.end(), 0);
       assert.deepStrictEqual(deleted(), []);
     });
@@ -1615,7 +1615,7 @@ describe('prune asks a person', { skip: noTerminal }, () => {
     await ask();
     t.keys(KEYS.interrupt);
     assert.strictEqual(await t.end(), 130);
-    assert.match(t.screen, /Cancelled\.\r\n$/);
+    assert.match(t.screen, /\r\nCancelled\.\r\n$/);
     assert.doesNotMatch(t.screen, /Nothing was deleted/);
     assert.deepStrictEqual(deleted(), []);
   });

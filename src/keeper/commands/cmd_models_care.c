@@ -116,6 +116,7 @@ static bool may_ask(const struct keeper *k)
 static bool may_delete(struct keeper *k, const json_t *plan)
 {
     char size[16], line[16];
+    bool answered;
 
     str_human_bytes((uint64_t)keeper_number(plan, "freed_bytes", 0), size, sizeof size);
     if (!may_ask(k)) {
@@ -124,8 +125,11 @@ static bool may_delete(struct keeper *k, const json_t *plan)
     }
     fprintf(stderr, "Delete this, which frees %s? [y/N] ", size);
     fflush(stderr);
-    if (fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y'))
+    answered = fgets(line, sizeof line, stdin) != NULL;
+    if (answered && (line[0] == 'y' || line[0] == 'Y'))
         return true;
+    if (!answered)
+        fputc('\n', stderr); /* what is said next gets a row of its own */
     if (!interrupt_seen())
         term_say(&k->term, "Nothing was deleted.");
     return false;
