@@ -16,7 +16,7 @@
 static int64_t now_ms;
 static struct client_last last;
 static struct {
-    enum { IDLE, BUSY, UNKNOWN, LOST, BROKEN, DEAD } says[8]; /* one look after another */
+    enum { IDLE, BUSY, UNKNOWN, LOST, BROKEN, DEAD, LOADING } says[8]; /* one look after another */
     size_t n_asked;
 } hive;
 
@@ -49,12 +49,13 @@ int __wrap_keeper_get(struct keeper *k, const char *path, json_t **out, struct a
     assert_string_equal(path, "/v1/workers/" WORKER);
     hive.n_asked++;
     last = (struct client_last){.rc = says == LOST ? ERR_TIMEOUT : 0};
-    *out = says == IDLE   ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 0)
-           : says == BUSY ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 1)
-           : says == DEAD ? json_pack("{s:s, s:{s:s, s:s, s:s}}", "state", "failed", "error",
-                                      "code", "WORKER_START_FAILED", "message", "it is gone",
-                                      "log_path", "/logs/w.log")
-                          : NULL;
+    *out = says == IDLE      ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 0)
+           : says == BUSY    ? json_pack("{s:i, s:i}", "slots_busy", 0, "queued", 1)
+           : says == LOADING ? json_pack("{s:s}", "state", "loading")
+           : says == DEAD    ? json_pack("{s:s, s:{s:s, s:s, s:s}}", "state", "failed", "error",
+                                         "code", "WORKER_START_FAILED", "message", "it is gone",
+                                         "log_path", "/logs/w.log")
+                             : NULL;
     if (says == LOST)
         api_error_set(e, API_CONNECTION_TIMEOUT, "keeper", "no answer came");
     else if (says == UNKNOWN)
@@ -66,7 +67,12 @@ int __wrap_keeper_get(struct keeper *k, const char *path, json_t **out, struct a
 
 /* The worker at its own port, a look after the other; with all of them seen it is ready. */
 static struct {
-    enum { SHUT, SLOW } is[8]; /* no connection comes about; it is there, and says nothing yet */
+    enum {
+        SHUT,
+        SLOW,
+        LOADS
+    } is[8]; /* no connection comes about; it is there, and says nothing
+                yet; it says that it loads */
     size_t n, n_asked;
 } port;
 
@@ -79,17 +85,27 @@ int __wrap_client_json(struct client *c, const struct client_ask *ask, json_t **
         *out = json_pack("{s:s, s:b}", "worker_id", WORKER, "ready", 1);
         return 0;
     }
+    if (port.is[port.n_asked] == LOADS) {
+        port.n_asked++;
+        *out = json_pack("{s:s, s:b}", "worker_id", WORKER, "ready", 0);
+        return 0;
+    }
     last = (struct client_last){.rc = ERR_TIMEOUT, .connected = port.is[port.n_asked++] == SLOW};
     now_ms += last.connected ? ask->timeout_ms : ask->connect_timeout_ms;
     api_error_set(e, API_CONNECTION_TIMEOUT, "keeper", "it took too long");
     return -1;
 }
 
-/* An hour in which nothing comes. */
+/* An hour in which nothing comes; of who waits for a model: all the time there is. */
 enum client_end __wrap_client_watch(struct client *c, const struct client_watch *w,
                                     struct api_error *e)
 {
     (void)c;
+    if (!w->on_tick) {
+        now_ms += w->timeout_ms;
+        api_error_set(e, API_CONNECTION_TIMEOUT, "keeper", "it took too long");
+        return CLIENT_TIMED_OUT;
+    }
     for (int s = 0; s < 3600; s++) {
         now_ms += 1000;
         if (!w->on_tick(w->arg))
@@ -220,6 +236,28 @@ static void test_ready__an_error_names_the_worker(void **state)
     }
 }
 
+/* With `load_timeout = 1h` the hive waited for a large model on a slow disk, and the keeper left
+ * after five minutes. */
+static void test_ready__a_model_is_waited_for_as_long_as_its_hive_waits(void **state)
+{
+    struct api_error e = {0};
+
+    (void)state;
+    SAYS(LOADING, LOADING);
+    memcpy(port.is, (const int[8]){LOADS, LOADS}, sizeof port.is);
+    port.n = 2;
+    assert_int_equal(wait_for_ready(&e), 0);
+    assert_int_equal(hive.n_asked, 2);
+    assert_int_equal(now_ms, 600000);
+    SAYS(LOADING, LOST);
+    port.is[2] = LOADS;
+    port.n = 3;
+    assert_int_equal(wait_for_ready(&e), -1);
+    assert_int_equal(e.code, API_LOADING_TIMEOUT);
+    assert_non_null(strstr(e.message, "within 600 seconds"));
+    api_error_done(&e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_ready__a_port_that_takes_no_connection_is_told_of_soon),
         cmocka_unit_test(test_ready__a_worker_that_is_slow_to_answer_is_waited_for),
         cmocka_unit_test(test_ready__an_error_names_the_worker),
+        cmocka_unit_test(test_ready__a_model_is_waited_for_as_long_as_its_hive_waits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
 
 #include "keeper/node/keeper.h"
 
-#define POOL_LOAD_MS    300000 /* a model that takes longer has failed: LOADING_TIMEOUT */
+#define POOL_LOAD_MS    300000 /* a model that takes longer has failed, unless its hive waits */
 #define POOL_SPAWN_MS   60000  /* the hive judges the file before it answers */
 #define POOL_CONNECT_MS 3000   /* for the first look at the list; preflight waits longer */
 #define POOL_REACH_MS   5000   /* to connect to a worker: one that loads can be connected to */

@@ -23,7 +23,7 @@ struct loading {
     const struct pool_worker *worker;
     const char *model_name;
     struct api_error *e;
-    int64_t start_ms;
+    int64_t start_ms, until_ms;
     struct progress_rate rate;
     struct api_error lost; /* why the last look found nobody; its details are owned */
     unsigned n_lost;       /* looks that found nobody ... */
@@ -35,7 +35,7 @@ struct loading {
 
 static int64_t left_ms(const struct loading *l)
 {
-    int64_t left = l->start_ms + POOL_LOAD_MS - client_ms(l->k->client);
+    int64_t left = l->until_ms - client_ms(l->k->client);
 
     return left > 1 ? left : 1;
 }
@@ -103,6 +103,10 @@ static enum look watch(struct loading *l)
     w.arg = l;
     w.on_event = on_event;
     end = client_watch(l->k->client, &w, &broken);
+    if (end == CLIENT_TIMED_OUT && client_ms(l->k->client) >= l->until_ms) {
+        api_error_done(&broken); /* our time is over: the worker is not lost */
+        return LOOK_LOADING;
+    }
     if (end != CLIENT_DONE && end != CLIENT_STOPPED)
         return be_lost(l, &broken);
     return l->failed ? LOOK_FAILED : l->ready ? LOOK_READY : LOOK_LOADING;
@@ -178,9 +182,24 @@ static bool is_out_of_reach(struct loading *l)
     return true;
 }
 
+/* The hive has a limit of its own ([hive] load_timeout), which may be longer: it says whether it
+ * waits still. */
+static bool is_waited_for(struct loading *l)
+{
+    struct api_error e = {0};
+    json_t *answer = pool_look_up(l->k, l->worker->id, &e);
+    const char *state = keeper_text(answer, "state", "");
+    bool loads = str_eq(state, "starting") || str_eq(state, "loading");
+
+    json_decref(answer);
+    api_error_done(&e);
+    l->until_ms += loads ? POOL_LOAD_MS : 0;
+    return loads;
+}
+
 static int wait_loop(struct loading *l)
 {
-    while (client_ms(l->k->client) - l->start_ms < POOL_LOAD_MS) {
+    while (client_ms(l->k->client) < l->until_ms || is_waited_for(l)) {
         switch (look(l)) {
         case LOOK_READY:
             return 0;
@@ -199,8 +218,8 @@ static int wait_loop(struct loading *l)
         }
     }
     api_error_set(l->e, API_LOADING_TIMEOUT, "keeper",
-                  "the worker %s has not loaded its model within %d seconds", l->worker->id,
-                  POOL_LOAD_MS / 1000);
+                  "the worker %s has not loaded its model within %lld seconds", l->worker->id,
+                  (long long)(l->until_ms - l->start_ms) / 1000);
     return -1;
 }
 
@@ -211,6 +230,7 @@ int ready_wait(struct keeper *k, const struct pool_worker *worker, const char *m
     int rc;
 
     l.start_ms = client_ms(k->client);
+    l.until_ms = l.start_ms + POOL_LOAD_MS;
     rc = wait_loop(&l);
     if (rc)
         pool_name(worker->id, e);
