@@ -26,6 +26,8 @@ extern const struct builtin builtins_method_dict[];   /* method_dict.c */
 extern const struct builtin builtins_method_loop[];   /* loop.c */
 extern const struct builtin builtins_method_cycler[]; /* globals.c */
 
+int global_strftime(struct run *r, struct call *c, struct value *out); /* strftime.c */
+
 /* Each NULL when there is no such name. */
 const struct builtin *builtin_global(const char *name, size_t len);
 const struct builtin *builtin_filter(const char *name, size_t len);

@@ -220,11 +220,51 @@ static void test_jinja__as_python_has_an_else_for_loops(void **state)
     RIG_CHECK(cases);
 }
 
+/* %U, %l and others ended a chat with "strftime_now does not know"; what is no directive stays. */
+static void test_jinja__as_python_writes_moments(void **state)
+{
+    static const struct {
+        int64_t at;
+        const char *expected;
+    } rows[] = {
+        {1609664707, "01 00 53 2020 20 003 7 0| 3  9  9 09 AM|20 21"},
+        {1735516800, "52 53 01 2025 25 365 1 1|30  0 12 12 AM|20 24"},
+        {946731659, "00 00 52 1999 99 001 6 6| 1 13  1 01 PM|20 00"},
+        {1709208000, "08 09 09 2024 24 060 4 4|29 12 12 12 PM|20 24"},
+        {1672617599, "01 00 52 2022 22 001 7 0| 1 23 11 11 PM|20 23"},
+        {1798693567, "52 52 53 2026 26 365 4 4|31  5  5 05 AM|20 26"},
+    };
+    static const struct jinja_case cases[] = {
+        {"{{ strftime_now('%a %A %b %B %h|%c|%x|%X|%D|%F|%R|%T|%r|%P|%-d %-m %-H %-I %-M "
+         "%-S %-j %-y %-e %-k %-l|%%|%q %-q|') }}",
+         "Thu Thursday Jul July Jul|Thu Jul 10 12:00:00 "
+         "2025|07/10/25|12:00:00|07/10/25|2025-07-10|12:00|12:00:00|12:00:00 PM|pm|10 7 12 12 0 0 "
+         "191 25 10 12 12|%|%q %-q|"},
+    };
+    struct jinja_options o;
+    struct err err = {0};
+    struct buf out;
+
+    (void)state;
+    RIG_CHECK(cases);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buf_init(&out, RIG_MAX_BYTES);
+        jinja_options_init(&o, rows[i].at);
+        assert_int_equal(rig_render("{{ strftime_now('%U %W %V %G %g %j %u %w|%e %k %l %I %p|"
+                                    "%C %y') }}",
+                                    RIG_VARIABLES, &o, &out, &err),
+                         0);
+        assert_string_equal(buf_str(&out), rows[i].expected);
+        buf_done(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jinja__as_python_orders_texts),
         cmocka_unit_test(test_jinja__as_python_has_an_else_for_loops),
+        cmocka_unit_test(test_jinja__as_python_writes_moments),
         cmocka_unit_test(test_jinja__as_python_lays_values_out),
         cmocka_unit_test(test_jinja__as_python_computes),
         cmocka_unit_test(test_jinja__as_python_sorts_and_groups),
