@@ -10,7 +10,7 @@ const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 
-const { WORKER, makeFolder, sleep, testModel, until } = require('./lib/proc.js');
+const { WORKER, makeFolder, isAlive, sleep, testModel, until } = require('./lib/proc.js');
 const { startHive, get, post, remove, list, spawn } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const sse = require('./lib/sse.js');
@@ -78,6 +78,18 @@ describe('a worker that dies', { skip }, () => {
       assert.doesNotMatch(answer.text, /error/, name);
       assert.strictEqual(worker.deaths(), 1, name);
     }
+  });
+
+  /* Nothing was asked of it yet: its refusal is no answer, whatever it is asked. */
+  test('that is about to end, and says so to a question of one answer: another one is asked', async () => {
+    const ask = () => post(hive, '/v1/embeddings', { model: 'tiny', input: ['x', 'y'] });
+    await ask();
+    const { pid } = (await list(hive)).find((w) => w.state === 'idle'); // the others are those that died
+    worker.leave();
+    const answer = await ask();
+    assert.strictEqual(answer.status, 200, answer.text);
+    assert.deepStrictEqual(answer.json.data.map((d) => d.embedding), [[0.5, -1.25, 2], [1, 0, 0]]);
+    await until(() => !isAlive(pid), 'the end of the one that was asked first');
   });
 
   test('of a request that kills whoever gets it: the second death is the last, and told', async () => {

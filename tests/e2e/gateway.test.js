@@ -247,6 +247,39 @@ describe('over a worker that says what it is told', () => {
       answer.leave();
       await until(async () => (await busy()) === 0, 'the slot is free');
     });
+
+    /* docs/http-api.md: in silence a comment. The worker's own, which says that it lives, is passed on, as the hive's word
+     * and only where there is a stream of events. Three, and sooner than the hive's own three would come. */
+    it('a comment of the worker reaches who has a stream of events, and nobody else', async () => {
+      worker.hush('spoken');
+      const body = { model: 'tiny', stream: true, messages: say({ events: text('a'), comments: 3, until: 'spoken', last: text('b') }) };
+      const answer = await stream(`${hive.url}/v1/chat/completions`, { method: 'POST', body });
+      await until(() => answer.comments.length >= 3, () => answer.raw);
+      assert.deepStrictEqual(answer.comments.slice(0, 3), Array(3).fill(' keep-alive'));
+      assert.ok(answer.raw.indexOf('data: ') < answer.raw.indexOf(': keep-alive'), 'those before the first event are not passed on');
+      worker.say('spoken');
+      assert.strictEqual((await answer.all()).map((e) => e.choices[0]?.delta.content || '').join(''), 'ab');
+      const whole = await chat({ ...body, stream: false });
+      assert.deepStrictEqual([whole.status, whole.json.choices[0].message.content], [200, 'ab'], whole.text);
+      const ollama = lines(await post(hive, '/api/chat', body)); // each line is JSON
+      assert.strictEqual(ollama.map((l) => l.message.content).join(''), 'ab');
+    });
+
+    /* Somebody else ended it (DELETE of the job at the worker): half an answer must not pass for a whole one. */
+    it('a job that was cancelled at its worker is no answer', async () => {
+      const cut = { events: [...text('a'), { type: 'end', tokens_out: 1, stop_reason: 'CANCELLED', prompt_tokens: 1 }] };
+      const whole = await chat({ messages: say(cut) });
+      assert.strictEqual(whole.status, 499, whole.text);
+      assert.strictEqual(whole.json.error.code, 'request_cancelled');
+      assert.match(whole.json.error.message, /^the worker's job was cancelled\.?$/);
+      const answer = await stream(`${hive.url}/v1/chat/completions`, { method: 'POST', body: { model: 'tiny', stream: true, messages: say(cut) } });
+      const events = await answer.all();
+      assert.strictEqual(events.at(-1).error.code, 'request_cancelled', answer.raw);
+      assert.ok(!events.some((e) => e.choices?.[0]?.finish_reason), answer.raw);
+      const ollama = await post(hive, '/api/generate', { model: 'tiny', prompt: JSON.stringify(cut), stream: false });
+      assert.strictEqual(ollama.status, 499, ollama.text);
+      assert.match(ollama.json.error, /^the worker's job was cancelled\.?$/);
+    });
   });
 
   describe('completions', () => {
@@ -726,6 +759,30 @@ describe('models of the hub', () => {
       assert.strictEqual(line.total, sizes[line.digest], JSON.stringify(line));
       assert.ok(line.completed <= line.total, JSON.stringify(line));
     }
+    await hive.stop();
+  });
+
+  /* Not as one that is complete, and not for ever as one that is under way. */
+  test('who waits for a download that is removed is told so, and the hive may begin anew', async () => {
+    await auto('on');
+    hub.put('org/taken', { 'taken.Q4_K_M.gguf': Buffer.alloc(200000, 8) });
+    let over = false;
+    hub.cdn.faults = () => ({ until: () => over });
+    const { request, response } = await sse.open(`${hive.url}/api/pull`, { method: 'POST', body: { model: 'hf:org/taken' } });
+    let told = '';
+    response.on('data', (piece) => { told += piece; });
+    const answer = await stream(`${hive.url}/v1/completions`, { method: 'POST', body: { model: 'hf:org/taken', stream: true, prompt: 'x' } });
+    await until(() => told && answer.comments.some((c) => c.startsWith(' downloading ')), 'both wait for it');
+    const [{ download_id: id }] = (await hives.get(hive, '/v1/models/downloads')).json.downloads;
+    assert.strictEqual((await hives.remove(hive, `/v1/models/download/${id}?discard=1`)).status, 204);
+    const { error } = (await answer.all()).at(-1);
+    assert.strictEqual(error.code, 'request_cancelled', error.message); // docs/http-api.md: the model was removed meanwhile
+    await until(() => response.complete, () => told);
+    assert.match(lines({ text: told }).at(-1).error, /^hf:org\/taken was removed while it came/);
+    request.destroy();
+    over = true;
+    hub.cdn.faults = null;
+    assert.deepStrictEqual(lines(await post(hive, '/api/pull', { model: 'hf:org/taken' })).at(-1), { status: 'success' });
     await hive.stop();
   });
 });

@@ -13,6 +13,7 @@
  * is asked, as a worker that is ending does, and ends once nothing runs. A file `places` holds how many requests it
  * takes at a time; past them it is full. While there is one `deaf` it reads no request further than its head. With `slow` the end of an answer comes after so many ms. With
  * `touch` (a path) it looks at that file, in a thread of its own. With
+ * `comments` (a number): so many lines of comment, which keep a stream alive, before its first event and once more behind its events. With
  * `until` (a name) the flood, the break or the end comes once there is a file of that name; `last` are events that come then.
  * While there is a file `endless` /v1/tokenize is answered with so many MiB of an array, and no end; `begun` has a letter for each.
  * Told to end it does so at once; where there is a file `linger`, and it answers, it makes one `told` and goes on to the end of that. The file peak: the
@@ -110,8 +111,11 @@ function answer(asked, response) {
   response.on('close', () => { free(); if (leaving && !busy) process.exit(0); });
   response.writeHead(200, { 'Content-Type': 'text/event-stream' });
   const send = (e) => response.write('data: ' + JSON.stringify(e) + '\n\n');
+  const comment = () => { for (let i = 0; i < (todo.comments || 0); i++) response.write(': ' + i + '\n\n'); };
+  comment();
   send({ type: 'started', job_id: 'j', model: 'm', started_at: '2026-01-01T00:00:00.000Z', seed: 1 });
   for (const e of todo.events) send(e);
+  comment();
   const when = (go) => (todo.until && !fs.existsSync(beside(todo.until)) ? setTimeout(when, 5, go) : go());
   if (todo.flood) {
     const piece = 'data: ' + JSON.stringify(todo.piece || { type: 'token', t: '~'.repeat(1000), i: 0 }) + '\n\n';
@@ -178,6 +182,7 @@ http.createServer((request, response) => {
       return;
     }
     if (request.url === '/v1/tokenize' && fs.existsSync(beside('endless'))) { begin(response, Number(fs.readFileSync(beside('endless')))); return; }
+    if (whole[request.url] && fs.existsSync(beside('leave'))) { leave(response); return; }
     if (whole[request.url]) { response.end(JSON.stringify(whole[request.url])); return; }
     answer(asked, response);
   });
@@ -211,6 +216,7 @@ function makeFakeWorker(folder) {
     heard: () => fs.statSync(path.join(folder, 'deaf')).size, // heads, while it is deaf
     listen: () => fs.rmSync(path.join(folder, 'deaf')),
     places: (n) => fs.writeFileSync(path.join(folder, 'places'), String(n)),
+    hush: (name) => fs.rmSync(path.join(folder, name), { force: true }), // not yet
     say: (name) => fs.writeFileSync(path.join(folder, name), ''), // what an `until` waits for
     layers: (n) => fs.writeFileSync(path.join(folder, 'layers'), String(n)),
     needs: (bytes) => fs.writeFileSync(path.join(folder, 'needs'), String(bytes)),

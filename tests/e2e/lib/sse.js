@@ -118,4 +118,4 @@ async function stream(url, options) {
 
 const textOf = (events) => events.filter((e) => e.type === 'token').map((e) => e.t).join('');
 
-module.exports = { ask, stream, textOf };
+module.exports = { open, ask, stream, textOf };
