@@ -6,6 +6,7 @@
 const { test, describe, before, after } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const http = require('node:http');
 const net = require('node:net');
 const path = require('node:path');
 const { spawnSync } = require('node:child_process');
@@ -14,6 +15,7 @@ const { DATA, HIVE, WORKER, Proc, testModel, makeFolder, isAlive, bindsAny, slee
 const { ask, stream } = require('./lib/sse.js');
 const { startHive, get, post, remove, spawn, spawnReady, list, childrenOf } = require('./lib/hive.js');
 const { writeHollowModel } = require('./lib/gguf.js');
+const { makeFakeWorker } = require('./lib/fakeworker.js');
 const { hostFor, notApart } = require('./lib/host.js');
 
 const MODEL = testModel();
@@ -845,6 +847,7 @@ describe('drivers', () => {
     fs.writeFileSync(path.join(folder, 'cuda.c'), `
       #include <stdio.h>
       #include <stdlib.h>
+      #include <unistd.h>
       int cuInit(unsigned flags) { (void)flags; ${init} }
       int cuDeviceGetCount(int *n) { *n = 2; return 0; }
       int cuDeviceGet(int *d, int i) { *d = 100 + i; return 0; }
@@ -889,6 +892,54 @@ describe('drivers', () => {
     assert.strictEqual((await get(hive, '/v1/health')).status, 200);
     return undefined;
   });
+
+  /* Ten seconds, then it is killed: detect.h, inspect.h. Both limits at once, for they are as long as the test. */
+  test('a driver that hangs, and a look into a model that does not end, are given up in time; who leaves ends them', async (t) => {
+    const folder = fakeDriver('for (;;) pause();');
+    if (!folder) return t.skip('no C compiler');
+    const worker = makeFakeWorker(makeFolder()), model = path.join(makeFolder(), 'm.gguf');
+    fs.writeFileSync(model, 'x');
+    const hive = await startHive({ flags: { worker: worker.program }, env: { LD_LIBRARY_PATH: folder } });
+    t.after(() => hive.stop());
+    const left = http.request(`${hive.url}/v1/backends`).on('error', () => {}).end(), began = performance.now();
+    const pid = await until(() => childrenOf(hive.pid)[0], 'a look for devices');
+    left.destroy();
+    await until(() => !isAlive(pid) && childrenOf(hive.pid).length === 0, 'the end of the look', 10000);
+    assert.ok(performance.now() - began < 10000, 'it was not its own end');
+
+    worker.ponder();
+    const [devices, look] = await Promise.all([get(hive, '/v1/backends'), post(hive, '/v1/workers/explain', { model_ref: model })]);
+    assert.strictEqual(devices.status, 200);
+    assert.strictEqual(cuda(devices.json).reason, 'the look for devices ended with no answer in time');
+    assert.strictEqual(devices.json.backends[0].available, true);
+    assert.match(assertError(look, 500, 'WORKER_START_FAILED').message, /m\.gguf took more than 10 s and was given up, which says nothing about the file/);
+    await until(() => childrenOf(hive.pid).length === 0, 'the end of both');
+    worker.decide(); // "the next ask looks again"
+    assert.strictEqual((await post(hive, '/v1/workers/explain', { model_ref: model })).json.decision, 'start');
+    return undefined;
+  });
+});
+
+/* docs/configuration.md: the newest 200, and those of the workers that the hive knows. Looked at with each 16th worker. */
+test('of many logs the oldest go, but for that of a worker that says nothing', async (t) => {
+  const program = path.join(makeFolder(), 'worker.sh'), model = path.join(makeFolder(), 'm.gguf');
+  fs.writeFileSync(program, '#!/bin/sh\n[ "$1" = inspect ] && { echo \'{"supported":true}\'; exit 0; }\nexec sleep 600\n', { mode: 0o755 });
+  fs.writeFileSync(model, 'x');
+  const hive = await startHive({ flags: { worker: program } });
+  t.after(() => hive.stop());
+  const logs = path.join(hive.home, 'logs'), logOf = (id) => path.join(logs, `${id}.log`);
+  const { worker_id: quiet } = (await spawn(hive, model)).json, ended = 'worker-ended';
+  for (let i = 0; i < 200; i++) fs.writeFileSync(logOf(`worker-${i}`), 'x');
+  fs.writeFileSync(logOf(ended), 'x');
+  for (const id of [quiet, ended]) fs.utimesSync(logOf(id), 1, 1);
+  fs.writeFileSync(`${logOf(ended)}.1`, 'x'); // an older piece of it
+  const begun = [];
+  for (let i = 1; i < 16; i++) begun.push((await spawn(hive, model, { new: true })).json.worker_id);
+  await until(() => !fs.existsSync(logOf(ended)), 'the oldest of a worker that is no more goes');
+  assert.ok(!fs.existsSync(`${logOf(ended)}.1`));
+  for (const id of [quiet, ...begun]) assert.ok(fs.existsSync(logOf(id)), id);
+  const n = fs.readdirSync(logs).filter((name) => /^worker-.*\.log$/.test(name)).length;
+  assert.ok(n >= 200 && n <= 200 + 2, `${n} logs`); // the quiet one's, and that of the one just begun
 });
 
 describe('reachable from other machines', () => {

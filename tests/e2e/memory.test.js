@@ -282,3 +282,43 @@ test('what the settings cannot run is refused before anything is started', async
   assert.deepStrictEqual([plan.ctx, plan.total_bytes], [CTX, need.total_bytes]);
   assert.strictEqual(ctx, CTX);
 });
+
+const WORKERS_MAX = 64; // src/hive/workers/workers.h, docs/http-api.md
+
+/*
+ * Of places as of memory: whose worker may end for another one is waited for, and where all are pinned nobody waits in
+ * vain. The last place is pinned while the model that wants it is still looked into. Workers that never load.
+ */
+test('past 64 workers: the place of one that may end is waited for, that of pinned ones is not', async (t) => {
+  const folder = makeFolder(), program = path.join(folder, 'worker.sh'), ponder = path.join(folder, 'ponder'), looks = path.join(folder, 'looks');
+  fs.writeFileSync(program, `#!/bin/sh
+    [ "$1" = inspect ] || exec sleep 600
+    echo x >> ${looks}; while [ -e ${ponder} ]; do sleep 0.05; done; echo '{"supported":true,"scratch_bytes":1000}'\n`, { mode: 0o755 });
+  const [pinned, last, more] = ['pinned', 'last', 'more'].map((name) => path.join(folder, `${name}.gguf`));
+  for (const file of [pinned, last, more]) fs.writeFileSync(file, file);
+  const hive = await startHive({ flags: { worker: program } });
+  t.after(() => hive.stop());
+  for (let i = 0; i < WORKERS_MAX - 1; i++) assert.strictEqual((await spawn(hive, pinned, { new: true, keep_alive: -1 })).status, 200);
+  assert.strictEqual((await explain(hive, more)).json.decision, 'start');
+  assert.strictEqual((await spawn(hive, last)).status, 200);
+  const told = (await explain(hive, more)).json;
+  assert.deepStrictEqual([told.decision, /last\.gguf \(worker-\S+\) has nothing to do any more/.test(told.reason)], ['wait', true], told.reason);
+
+  fs.writeFileSync(ponder, '');
+  const seen = fs.statSync(looks).size, asked = spawn(hive, more);
+  await until(() => fs.statSync(looks).size > seen, 'a look into it');
+  assert.strictEqual((await spawn(hive, last, { keep_alive: -1 })).status, 200);
+  fs.rmSync(ponder);
+  const none = /^there are 64 workers already, which is the limit, and none of them may be ended for another one: they are pinned/;
+  for (const answer of [await asked, await spawn(hive, more)]) {
+    assert.deepStrictEqual([answer.status, answer.json.error.code], [500, 'WORKER_START_FAILED'], answer.text);
+    assert.match(answer.json.error.message, none);
+  }
+  const refused = (await explain(hive, more)).json;
+  assert.deepStrictEqual([refused.decision, refused.code], ['refuse', 'WORKER_START_FAILED']);
+  assert.match(refused.reason, none);
+  const workers = await list(hive);
+  assert.strictEqual(workers.length, WORKERS_MAX);
+  process.kill(workers[0].pid, 'SIGKILL');
+  await until(async () => (await explain(hive, more)).json.decision === 'start', 'its place');
+});
