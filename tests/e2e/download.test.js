@@ -293,6 +293,13 @@ describe('the way is rough', () => {
     assert.deepStrictEqual((await rough([{ short: 1 }])).ranges, [undefined, 'bytes=1-']);
   });
 
+  /* As of an answer that is made piece by piece (chunked): by itself it is whole, and only its size tells that it is not. */
+  test('an end too early that says it is the end', async () => {
+    const { ranges } = await rough([{ noSize: true, short: 70000 }, { noSize: true, short: 30000 }]);
+    assert.deepStrictEqual(ranges, [undefined, 'bytes=70000-', 'bytes=100000-']);
+    for (const n of [70000, 100000]) assert.match(hive.stderr, new RegExp(`the connection ended after ${n} of 200000 bytes; ${n} bytes are here`));
+  });
+
   test('200 instead of 206: what is here is passed over', async () => {
     assert.deepStrictEqual((await rough([{ reset: 70000 }, { ignoreRange: true }])).ranges, [undefined, 'bytes=70000-']);
   });

@@ -18,7 +18,7 @@
  *   { until: f }          half of it, and the rest once f() is true (after 20 s it goes on all the same)
  *   { extra: n }          n bytes too many
  *   { etag, lastModified } the answer carries them (the true CDN sends neither)
- *   { noSize: true }      no Content-Length: the end of the connection is the end of the file
+ *   { noSize: true }      no Content-Length: the end of the connection is the end of the file; with { short } a whole answer that is too short
  *   { hops: n }           n redirects before the file, each to the same store
  *   { location: url }     a redirect to there
  *   { unsatisfiable: true } 416, whatever was asked
@@ -275,6 +275,7 @@ class Hub {
     await this.#until(res, () => !res.socket || isTaken(res.socket)); // a reset would drop what is on its way
     if (res.destroyed) return undefined;
     if (told.reset !== undefined) res.socket.resetAndDestroy();
+    else if (told.noSize) res.end();
     else res.socket.end();
     return undefined;
   }
