@@ -484,6 +484,27 @@ test('a split model that cannot be deleted where it was is told as a copy, and w
   assert.ok(fs.existsSync(first));
 });
 
+/* What rbee serves under a name does not change behind the back of who uses it: the hub's newer file comes beside it,
+ * told apart by its commit. */
+test('a file of the hub\'s cache whose name means an older commit\'s here gets its commit\'s name', async (t) => {
+  const [older, newer] = ['a'.repeat(40), 'b'.repeat(40)], cache = makeFolder('rbee-cache-'), store = path.join(cache, 'hub/models--org--moved');
+  const [was, is] = [older, newer].map((commit) => sha256(model(path.join(store, 'snapshots', commit, 'm.Q8_0.gguf'))));
+  const ref = 'hf:org/moved:m.Q8_0.gguf', main = (commit) => fs.writeFileSync(path.join(store, 'refs/main'), commit);
+  const hive = await startHive({ env: { HF_HOME: cache } });
+  t.after(() => hive.stop());
+  fs.mkdirSync(path.join(store, 'refs'));
+  main(older);
+  fs.renameSync(path.join(store, 'snapshots', newer), path.join(cache, 'later'));
+  assert.deepStrictEqual((await importing(hive, { store: 'hf-cache' })).at(-1).imported, 1);
+  main(newer); // `hf download` once more
+  fs.renameSync(path.join(cache, 'later'), path.join(store, 'snapshots', newer));
+  const events = await importing(hive, { store: 'hf-cache' });
+  assert.deepStrictEqual([events.at(-1).imported, events.at(-1).failed], [2, 0], JSON.stringify(events));
+  assert.strictEqual((await row(hive, ref)).sha256, was);
+  assert.strictEqual((await row(hive, `${ref}@${newer}`)).sha256, is);
+  assert.strictEqual(sha256((await row(hive, `${ref}@${newer}`)).local_path), is);
+});
+
 /* The client heard that it failed, and the next start listed it: the name was on the card. */
 test('a second name that the catalog cannot take is not there at the next start either', async (t) => {
   const disk = smallDisk('4m'), commit = 'a'.repeat(40), cache = makeFolder('rbee-cache-'), store = path.join(cache, 'hub/models--org--two');
