@@ -10,7 +10,7 @@ const http = require('node:http');
 const path = require('node:path');
 
 const { makeFolder, isAlive, until } = require('./lib/proc.js');
-const { startHive, get, list, spawn, childrenOf } = require('./lib/hive.js');
+const { startHive, get, list, spawn, childrenOf, keepsDeleted } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 const { ask } = require('./lib/sse.js');
 const { MIB, Hub, fetches, seeded, startWith } = require('./lib/transfer.js');
@@ -71,14 +71,6 @@ describe('while a model is looked into', () => {
 });
 
 /* Files of 1 MiB and more stay open until a helper lets go of them: what was deleted is the disk's only then. */
-const keepsDeleted = (hive) => fs.readdirSync(`/proc/${hive.pid}/fd`).some((fd) => {
-  try {
-    return fs.readlinkSync(`/proc/${hive.pid}/fd/${fd}`).endsWith('.gguf (deleted)');
-  } catch {
-    return false; // closed meanwhile
-  }
-});
-
 test('who leaves while a removed model\'s worker ends: the hive keeps nothing of its files', async (t) => {
   const worker = makeFakeWorker(makeFolder()), hub = await Hub.start();
   const hive = await startWith(hub, { RBEE_HIVE_WORKER: worker.program });
@@ -91,9 +83,9 @@ test('who leaves while a removed model\'s worker ends: the hive keeps nothing of
   process.kill(pid, 'SIGSTOP'); // as busy as one can be
   try {
     const leaver = client(where, { method: 'DELETE' });
-    await until(() => !fs.existsSync(file) && keepsDeleted(hive), 'its name is gone, the answer waits');
+    await until(() => !fs.existsSync(file) && keepsDeleted(hive.pid, 'm.gguf'), 'its name is gone, the answer waits');
     leaver.leave();
-    await until(() => !keepsDeleted(hive), 'the hive lets go of it');
+    await until(() => !keepsDeleted(hive.pid, 'm.gguf'), 'the hive lets go of it');
     assert.deepStrictEqual([isAlive(pid), leaver.answered], [true, false]);
   } finally {
     process.kill(pid, 'SIGCONT');

@@ -10,11 +10,12 @@
 const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
+const http = require('node:http');
 const { execFileSync, spawnSync } = require('node:child_process');
 
 const { HIVE, sleep, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
-const { get, remove } = require('./lib/hive.js');
+const { get, remove, keepsDeleted } = require('./lib/hive.js');
 const { loopForever, whyNoLoop } = require('./lib/stuck.js');
 const push = require('./lib/push.js');
 const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, partOf } = require('./lib/transfer.js');
@@ -34,6 +35,15 @@ function ticks(pid) {
     }
     return [[tid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[11])]];
   }));
+}
+
+/* Connections to the hive that it has not closed: of its port, from its side. proc(5), "net/tcp". */
+function clientsOf(hive) {
+  const port = Number(new URL(hive.url).port).toString(16).toUpperCase().padStart(4, '0');
+  return fs.readFileSync('/proc/net/tcp', 'utf8').split('\n').filter((line) => {
+    const [, local, , state] = line.trim().split(/\s+/);
+    return local?.endsWith(`:${port}`) && (state === '01' || state === '08'); // ESTABLISHED, CLOSE_WAIT
+  }).length;
 }
 
 /* Tokens, all that were asked for. */
@@ -130,6 +140,28 @@ test('while a removed model is being let go of, its name is free, tokens come; t
     assert.strictEqual((await answer.json()).freed_bytes, bytes.length);
     assert.strictEqual(sha256(fs.readFileSync(file)), sha256(bytes));
   });
+
+/* The helper goes on letting go, and has nobody to tell of it. */
+test('who leaves while a removed model is being let go of: it goes all the same', async (t) => {
+  const hub = await Hub.start(), hive = await startWith(hub);
+  let letGo = () => {};
+  t.after(async () => { letGo(); await hive.stop(); await hub.stop(); });
+  const why = whyNoLoop(hive.pid);
+  if (why) return void t.skip(why);
+  hub.put('disk/left', { 'l.gguf': seeded('left', 2 * MIB) });
+  await (await watch(hive, (await begin(hive, 'hf:disk/left')).download_id)).all();
+  letGo = loopForever(hive.pid, HIVE, 'unlinked_close');
+  let answered = false;
+  const leaver = http.request(`${hive.url}/v1/models?model_ref=hf:disk/left`, { method: 'DELETE', agent: false });
+  leaver.on('response', () => { answered = true; }).on('error', () => {}).end();
+  await spins(hive.pid);
+  leaver.destroy();
+  await until(() => clientsOf(hive) === 0, 'the hive has seen that he left');
+  assert.deepStrictEqual([keepsDeleted(hive.pid, 'l.gguf'), answered], [true, false]);
+  letGo();
+  await until(() => !keepsDeleted(hive.pid, 'l.gguf'), 'it is let go of');
+  assert.strictEqual((await remove(hive, '/v1/models?model_ref=hf:disk/left')).status, 404);
+});
 
 /* The card of a download was synced by the loop, three times each: a disk busy with the same download's bytes
  * takes seconds for that, and all streams stood as long. */

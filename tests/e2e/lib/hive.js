@@ -38,4 +38,15 @@ function childrenOf(pid) {
   return fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 }
 
-module.exports = { startHive, get, post, remove, spawn, spawnReady, list, childrenOf };
+/* Has a process a deleted file open whose name had this end? */
+function keepsDeleted(pid, end) {
+  return fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      return fs.readlinkSync(`/proc/${pid}/fd/${fd}`).endsWith(`${end} (deleted)`);
+    } catch {
+      return false; // closed meanwhile
+    }
+  });
+}
+
+module.exports = { startHive, get, post, remove, spawn, spawnReady, list, childrenOf, keepsDeleted };
