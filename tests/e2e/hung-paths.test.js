@@ -13,6 +13,7 @@ const path = require('node:path');
 
 const { get, post, remove, spawn } = require('./lib/hive.js');
 const { Hub } = require('./lib/hub.js');
+const { hold } = require('./lib/hold.js');
 const { automount, automountSlowly, hang, notAutomounted, notHung, otherDisk, startApart, startWithin } = require('./lib/hung.js');
 const { makeFolder, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
@@ -84,6 +85,43 @@ test('a model that is a link to it, at the start: a line in the log, and the hiv
   assert.match(hive.stderr, new RegExp(`the file system at ${nas} \\(fuse, hung\\) has not answered for .*models there are known from the catalog only`));
   const ids = (await get(hive, '/v1/models')).json.data.map((m) => m.id);
   assert.deepStrictEqual(ids, ['tiny', 'local:far', 'local:near']);
+});
+
+/* Its disk answered when the work was asked for; when its turn came, it was not asked again, and a thread went into it
+ * that nothing ends. Work that does not move lends its place after ten seconds (turns.h): until then these wait. */
+test('work that waits for its turn, and whose disk hangs meanwhile, is not begun', { skip, timeout: 60000 }, async (t) => {
+  const nas = newNas(), { hive, holder } = await withLink(t, nas), letMove = [];
+  t.after(() => Promise.all(letMove.map((go) => go())));
+  const begin = (what, body) => stream(`${hive.url}/v1/models/${what}`, { method: 'POST', body });
+  const parts = path.join(hive.home, 'models/push'); // where a push's pieces come to
+  const { text: manifest } = await get(hive, '/v1/models/manifest?model_ref=local:near');
+  const pushed = JSON.parse(manifest.replaceAll('near', 'new').replace(/(?<="sha256":")./g, (c) => (c === '0' ? '1' : '0'))); // of a model that is not here
+  fs.mkdirSync(parts, { mode: 0o700 });
+  for (let i = 0; i < 4; i++) { // all there may be at once
+    const file = path.join(makeFolder(), `held${i}.gguf`);
+    fs.writeFileSync(file, Buffer.concat([fs.readFileSync(testModel()), Buffer.from([i])]));
+    letMove.push(await hold(file));
+    await (await begin('import', { path: file, how: 'move' })).find((e) => e.stage === 'placing');
+  }
+  const dir = path.join(makeFolder(), 'out'), asked = { 'local:far': await begin('verify', { model_ref: 'local:far' }),
+    out: await begin('export', { model_ref: 'local:far', dir }), up: await begin('upload', pushed), 'local:near': await begin('verify', { model_ref: 'local:near' }) };
+  for (const s of Object.values(asked)) await s.find((e) => e.stage === 'waiting');
+  const free = await hang(holder.pid, nas), freePushed = await hang(holder.pid, parts);
+  t.after(free);
+  t.after(freePushed);
+  for (const go of letMove) await go();
+  for (const [s, disk] of [[asked['local:far'], nas], [asked.out, nas], [asked.up, parts]]) {
+    const failed = await s.find((e) => ['error', 'verified', 'exported', 'missing'].includes(e.stage));
+    assert.strictEqual(failed.code, 'DISK_NOT_ANSWERING', s.raw);
+    assert.match(failed.message, new RegExp(`^the file system at ${disk} `));
+    await s.all();
+    assert.ok(s.done, s.raw);
+  }
+  assert.strictEqual((await asked['local:near'].all()).at(-1).verified, 1, asked['local:near'].raw);
+  await serves(hive);
+  await free();
+  await freePushed();
+  await until(async () => /"stage":"complete","verified":1,"bad":0/.test((await post(hive, '/v1/models/verify', { model_ref: 'local:far' })).text), 'it is read again');
 });
 
 test('the stores of other programs on it', { skip, timeout: 60000 }, async (t) => {
