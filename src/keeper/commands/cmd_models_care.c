@@ -1,4 +1,5 @@
 /* cmd_models_care.c - `models verify` and `prune`: is all as it was, and what is of no use? */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,18 @@ static bool may_ask(const struct keeper *k)
            !k->out.error_errno;
 }
 
+/* A person's line. One who interrupts instead may do so before anything is read: no read is begun
+ * that would wait for a line behind it. */
+static bool hear(char *line, int size)
+{
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+
+    while (!interrupt_seen())
+        if (poll(&p, 1, INTERRUPT_LOOK_MS) > 0)
+            return fgets(line, size, stdin) != NULL;
+    return false;
+}
+
 /* Asks a person who sits at a terminal. */
 static bool may_delete(struct keeper *k, const json_t *plan)
 {
@@ -125,7 +138,7 @@ static bool may_delete(struct keeper *k, const json_t *plan)
     }
     fprintf(stderr, "Delete this, which frees %s? [y/N] ", size);
     fflush(stderr);
-    answered = fgets(line, sizeof line, stdin) != NULL;
+    answered = hear(line, sizeof line);
     if (answered && (line[0] == 'y' || line[0] == 'Y'))
         return true;
     if (!answered)
