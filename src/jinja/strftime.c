@@ -15,21 +15,6 @@ static const char *const months[] = {"January",   "February", "March",    "April
                                      "May",       "June",     "July",     "August",
                                      "September", "October",  "November", "December"};
 
-/* A number in two or more digits; none of them a leading zero if `bare`. */
-static int put_digits(struct run *r, int v, int width, bool bare)
-{
-    char text[16];
-
-    return run_put(r, text, (size_t)snprintf(text, sizeof text, "%0*d", bare ? 1 : width, v));
-}
-
-static int put_blank_padded(struct run *r, int v)
-{
-    char text[16];
-
-    return run_put(r, text, (size_t)snprintf(text, sizeof text, "%2d", v));
-}
-
 static int put_name(struct run *r, const char *const *names, int i, int n, size_t len)
 {
     const char *name = i >= 0 && i < n ? names[i] : "?";
@@ -61,58 +46,77 @@ static int iso_week(const struct tm *t, int *year)
     return thursday / 7 + 1;
 }
 
-static int put_week(struct run *r, char c, bool bare)
-{
-    int year, week = iso_week(&r->options->now, &year);
+/* One number of a moment, in so many digits: zeros or blanks come before it. */
+struct number {
+    char directive;
+    int value, width;
+    bool blanks;
+};
 
-    return c == 'V'   ? put_digits(r, week, 2, bare)
-           : c == 'G' ? put_digits(r, year, 1, bare)
-                      : put_digits(r, year % 100, 2, bare);
+static bool find_number(const struct tm *t, char c, struct number *out)
+{
+    int year, week = iso_week(t, &year), hour = t->tm_hour % 12 ? t->tm_hour % 12 : 12;
+    const struct number all[] = {
+        {'d', t->tm_mday, 2},
+        {'e', t->tm_mday, 2, true},
+        {'m', t->tm_mon + 1, 2},
+        {'Y', t->tm_year + 1900, 1},
+        {'y', t->tm_year % 100, 2},
+        {'C', (t->tm_year + 1900) / 100, 2},
+        {'H', t->tm_hour, 2},
+        {'k', t->tm_hour, 2, true},
+        {'I', hour, 2},
+        {'l', hour, 2, true},
+        {'M', t->tm_min, 2},
+        {'S', t->tm_sec, 2},
+        {'j', t->tm_yday + 1, 3},
+        {'w', t->tm_wday, 1},
+        {'u', t->tm_wday ? t->tm_wday : 7, 1},
+        {'U', weeks(t, 0), 2},
+        {'W', weeks(t, 1), 2},
+        {'V', week, 2},
+        {'G', year, 1},
+        {'g', year % 100, 2},
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].directive == c) {
+            *out = all[i];
+            return true;
+        }
+    return false;
 }
 
-static int put_directive(struct run *r, char c, bool bare);
-
-static int put_directives(struct run *r, const char *several)
+/* `bare`: nothing comes before it. */
+static int put_number(struct run *r, const struct number *n, bool bare)
 {
-    int rc = 0;
+    char text[16];
 
-    for (; !rc && *several; several++)
-        rc = *several >= 'A' ? put_directive(r, *several, false) : run_put(r, several, 1);
-    return rc;
+    return run_put(r, text,
+                   (size_t)snprintf(text, sizeof text, n->blanks ? "%*d" : "%0*d",
+                                    bare ? 1 : n->width, n->value));
 }
 
-static int put_directive(struct run *r, char c, bool bare)
+/* What is short for several; NULL for others. */
+static const char *long_for(char c)
+{
+    static const struct {
+        char directive;
+        const char *several;
+    } all[] = {{'F', "Y-m-d"}, {'r', "I:M:S p"}, {'T', "H:M:S"}, {'X', "H:M:S"},
+               {'R', "H:M"},   {'D', "m/d/y"},   {'x', "m/d/y"}, {'c', "a b e H:M:S Y"}};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i].directive == c)
+            return all[i].several;
+    return NULL;
+}
+
+static int put_text(struct run *r, char c, bool bare)
 {
     const struct tm *t = &r->options->now;
-    int hour = t->tm_hour % 12 ? t->tm_hour % 12 : 12;
 
     switch (c) {
-    case 'd':
-        return put_digits(r, t->tm_mday, 2, bare);
-    case 'e':
-        return bare ? put_digits(r, t->tm_mday, 1, bare) : put_blank_padded(r, t->tm_mday);
-    case 'm':
-        return put_digits(r, t->tm_mon + 1, 2, bare);
-    case 'Y':
-        return put_digits(r, t->tm_year + 1900, 1, bare);
-    case 'y':
-        return put_digits(r, t->tm_year % 100, 2, bare);
-    case 'H':
-        return put_digits(r, t->tm_hour, 2, bare);
-    case 'I':
-        return put_digits(r, hour, 2, bare);
-    case 'M':
-        return put_digits(r, t->tm_min, 2, bare);
-    case 'S':
-        return put_digits(r, t->tm_sec, 2, bare);
-    case 'j':
-        return put_digits(r, t->tm_yday + 1, 3, bare);
-    case 'f':
-        return run_puts(r, "000000");
-    case 'w':
-        return put_digits(r, t->tm_wday, 1, bare);
-    case 'u':
-        return put_digits(r, t->tm_wday ? t->tm_wday : 7, 1, bare);
     case 'B':
         return put_name(r, months, t->tm_mon, 12, SIZE_MAX);
     case 'b':
@@ -126,38 +130,12 @@ static int put_directive(struct run *r, char c, bool bare)
         return run_puts(r, t->tm_hour < 12 ? "AM" : "PM");
     case 'P':
         return run_puts(r, t->tm_hour < 12 ? "am" : "pm");
-    case 'C':
-        return put_digits(r, (t->tm_year + 1900) / 100, 2, bare);
-    case 'k':
-        return bare ? put_digits(r, t->tm_hour, 1, bare) : put_blank_padded(r, t->tm_hour);
-    case 'l':
-        return bare ? put_digits(r, hour, 1, bare) : put_blank_padded(r, hour);
-    case 'U':
-        return put_digits(r, weeks(t, 0), 2, bare);
-    case 'W':
-        return put_digits(r, weeks(t, 1), 2, bare);
-    case 'V':
-    case 'G':
-    case 'g':
-        return put_week(r, c, bare);
+    case 'f':
+        return run_puts(r, "000000");
     case 'n':
         return run_puts(r, "\n");
     case 't':
         return run_puts(r, "\t");
-    case 'F':
-        return put_directives(r, "Y-m-d");
-    case 'r':
-        return put_directives(r, "I:M:S p");
-    case 'T':
-    case 'X':
-        return put_directives(r, "H:M:S");
-    case 'R':
-        return put_directives(r, "H:M");
-    case 'D':
-    case 'x':
-        return put_directives(r, "m/d/y");
-    case 'c':
-        return put_directives(r, "a b e H:M:S Y");
     case 'Z':
     case 'z':
         return 0; /* a time without a zone */
@@ -166,6 +144,21 @@ static int put_directive(struct run *r, char c, bool bare)
     default: /* what is none stays as it is */
         return run_puts(r, bare ? "%-" : "%") || run_put(r, &c, 1) ? ERR_LIMIT : 0;
     }
+}
+
+static int put_directive(struct run *r, char c, bool bare)
+{
+    const char *several = long_for(c);
+    struct number n;
+    int rc = 0;
+
+    if (find_number(&r->options->now, c, &n))
+        return put_number(r, &n, bare);
+    if (!several)
+        return put_text(r, c, bare);
+    for (; !rc && *several; several++)
+        rc = *several >= 'A' ? put_directive(r, *several, false) : run_put(r, several, 1);
+    return rc;
 }
 
 int global_strftime(struct run *r, struct call *c, struct value *out)

@@ -22,6 +22,17 @@
 
 static const char *const no_variables[] = {NULL};
 
+/* The program argv[0], with the three descriptors that it must have, which lead nowhere. */
+static struct child_params plain(const char *const *argv, const char *const *envp)
+{
+    return (struct child_params){.path = argv[0],
+                                 .argv = argv,
+                                 .envp = envp,
+                                 .fds = {-1, -1, -1},
+                                 .n_fds = 3,
+                                 .cgroup_fd = -1};
+}
+
 static void make_pipe(int ends[2])
 {
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -55,12 +66,7 @@ static void read_all(int fd, char *dst, size_t size)
 /* What the program writes to its output, once it has ended well. */
 static void run_reading(const char *const *argv, const char *const *envp, char *dst, size_t size)
 {
-    struct child_params params = {.path = argv[0],
-                                  .argv = argv,
-                                  .envp = envp,
-                                  .fds = {-1, -1, -1},
-                                  .n_fds = 3,
-                                  .cgroup_fd = -1};
+    struct child_params params = plain(argv, envp);
     struct child_end end;
     struct child c;
     int out[2];
@@ -187,8 +193,7 @@ static void test_child__has_each_descriptor_in_its_place(void **state)
 static void test_child__runs_without_its_cgroup(void **state)
 {
     static const char *const argv[] = {"/bin/sh", "-c", "exit 7", NULL}, *const envp[] = {NULL};
-    struct child_params params = {
-        .path = argv[0], .argv = argv, .envp = envp, .fds = {-1, -1, -1}, .n_fds = 3};
+    struct child_params params = plain(argv, envp);
     struct child_end end;
     struct child c;
     struct err err;
@@ -209,12 +214,7 @@ static void test_child__runs_without_its_cgroup(void **state)
 static int start_with_limit(rlim_t n, struct child *c, struct err *err)
 {
     static const char *const argv[] = {"/bin/sh", "-c", "exit 7", NULL}, *const envp[] = {NULL};
-    const struct child_params params = {.path = argv[0],
-                                        .argv = argv,
-                                        .envp = envp,
-                                        .fds = {-1, -1, -1},
-                                        .n_fds = 3,
-                                        .cgroup_fd = -1};
+    const struct child_params params = plain(argv, envp);
     struct rlimit before, less;
     int rc;
 
@@ -254,12 +254,7 @@ static void test_child__few_descriptors_are_enough_or_are_told(void **state)
 static void expect_refused(const char *path, int code, const char *says)
 {
     const char *argv[] = {path, NULL};
-    const struct child_params params = {.path = path,
-                                        .argv = argv,
-                                        .envp = no_variables,
-                                        .fds = {-1, -1, -1},
-                                        .n_fds = 3,
-                                        .cgroup_fd = -1};
+    const struct child_params params = plain(argv, no_variables);
     struct child c;
     struct err err;
 
@@ -292,16 +287,13 @@ static void test_child__what_cannot_be_run_is_told(void **state)
 static void start_by_another(int fd)
 {
     static const char *const argv[] = {"/bin/sleep", "1000", NULL};
-    const struct child_params params = {.path = argv[0],
-                                        .argv = argv,
-                                        .envp = no_variables,
-                                        .fds = {-1, fd, -1},
-                                        .n_fds = 3,
-                                        .cgroup_fd = -1};
-    pid_t pid = fork();
+    struct child_params params = plain(argv, no_variables);
+    pid_t pid;
     struct child c;
     int status;
 
+    params.fds[1] = fd;
+    pid = fork();
     if (pid == 0)
         _exit(child_start(&params, &c, NULL) ? 1 : 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -328,12 +320,7 @@ static void test_child__ends_with_who_started_it(void **state)
 static struct child_end end_of(const char *command)
 {
     const char *argv[] = {"/bin/sh", "-c", command, NULL};
-    const struct child_params params = {.path = argv[0],
-                                        .argv = argv,
-                                        .envp = no_variables,
-                                        .fds = {-1, -1, -1},
-                                        .n_fds = 3,
-                                        .cgroup_fd = -1};
+    const struct child_params params = plain(argv, no_variables);
     struct child c;
 
     assert_int_equal(child_start(&params, &c, NULL), 0);
@@ -368,12 +355,7 @@ static void test_child__its_end_is_told(void **state)
 static void test_child__when_it_was_killed_is_known(void **state)
 {
     static const char *const argv[] = {"/bin/sleep", "1000", NULL};
-    const struct child_params params = {.path = argv[0],
-                                        .argv = argv,
-                                        .envp = no_variables,
-                                        .fds = {-1, -1, -1},
-                                        .n_fds = 3,
-                                        .cgroup_fd = -1};
+    const struct child_params params = plain(argv, no_variables);
     struct child_end end;
     struct child c;
     int64_t killed_ms;
