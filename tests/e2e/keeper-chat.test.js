@@ -364,6 +364,7 @@ describe('/help', () => {
       const r = await script(`${word}\n`).done;
       assert.deepStrictEqual(listed(r.stderr), manual());
       assert.match(r.stderr, /"""[^]*backslash[^]*Ctrl\+C[^]*Ctrl\+D/);
+      assert.deepStrictEqual(r.stderr.match(/^ {2}.{79,}$/gm), null, 'no row is broken by a narrow terminal');
       assert.deepStrictEqual([r.code, r.stdout], [0, ''], 'stdout is for answers');
     }
     const more = await script('/help /set\n').done;

@@ -200,11 +200,11 @@ static void test_worker_room__a_hidden_worker_that_has_loaded_has_all(void **sta
     r.w.need.total_bytes = 20 * GIB;
     free_bytes = 12 * GIB;
     r.w.state = WORKER_LOADING;
-    worker_room_look(&r.owner, &room);
+    worker_room_look(&r.owner, NULL, &room);
     assert_true(room.usable_bytes == 0 && room.promised_bytes == 20 * GIB);
     r.w.state = WORKER_READY;
     r.w.ready_ms = 1;
-    worker_room_look(&r.owner, &room);
+    worker_room_look(&r.owner, NULL, &room);
     assert_true(room.promised_bytes == 0 && room.usable_bytes == 12 * GIB);
     config_close(r.config);
 }
@@ -243,32 +243,48 @@ static void test_worker_room__of_as_many_as_there_may_be_an_idle_one_makes_place
         boards[i].last_activity_ms = clock_ms() - (i == 7 ? 300 : 100);
         TAILQ_INSERT_TAIL(&r.owner.all, &many[i], link);
     }
-    worker_room_look(&r.owner, &room);
+    worker_room_look(&r.owner, NULL, &room);
     assert_int_equal(worker_room_place(&room, &e), 0);
     assert_int_equal(worker_room_for(&room, &need), ROOM_BY_ENDING);
     assert_true(n_chosen(&room) == 1 && room.facts[7].chosen);
     many[7].state = WORKER_DRAINING; /* it is waited for */
-    worker_room_look(&r.owner, &room);
+    worker_room_look(&r.owner, NULL, &room);
     assert_int_equal(worker_room_for(&room, &need), ROOM_BY_ENDING);
     assert_int_equal(n_chosen(&room), 0);
     many[7].state = WORKER_DEAD;
-    worker_room_look(&r.owner, &room);
+    worker_room_look(&r.owner, NULL, &room);
     assert_int_equal(worker_room_for(&room, &need), ROOM_IS_THERE);
     many[7].state = WORKER_READY;
     for (size_t i = 0; i < WORKERS_MAX; i++) {
         many[i].keep_alive_ms = i == 9 ? 5000 : -1; /* pinned, but for one at work */
         boards[i].slots_busy = i == 9;
     }
-    worker_room_look(&r.owner, &room);
+    worker_room_look(&r.owner, NULL, &room);
     assert_int_equal(worker_room_place(&room, &e), 0);
     assert_int_equal(worker_room_for(&room, &need), ROOM_LATER);
     assert_ptr_equal(worker_room_holder(&room), &many[9]);
     many[9].keep_alive_ms = -1;
-    worker_room_look(&r.owner, &room);
+    worker_room_look(&r.owner, NULL, &room);
     assert_int_equal(worker_room_for(&room, &need), ROOM_NO_PLACE);
     assert_int_equal(worker_room_place(&room, &e), -1);
     assert_int_equal(e.code, API_WORKER_START_FAILED);
     api_error_done(&e);
+
+    /* One that was looked into still counted, but not as one that ends in time: 63 pinned and that
+     * one were "64 workers, all pinned" to whoever came meanwhile. */
+    many[9].keep_alive_ms = 5000;
+    many[9].need = (struct plan_need){0};
+    many[9].state = WORKER_PREPARING;
+    many[9].board = NULL;
+    many[9].ready_ms = 0;
+    worker_room_look(&r.owner, NULL, &room);
+    assert_int_equal(worker_room_place(&room, &e), 0);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_LATER);
+    many[9].need = need;
+    assert_int_equal(worker_room_find(&many[9], &room), ROOM_IS_THERE); /* not in its own way */
+    many[9].keep_alive_ms = -1;
+    worker_room_look(&r.owner, NULL, &room);
+    assert_int_equal(worker_room_for(&room, &need), ROOM_NO_PLACE);
     config_close(r.config);
 }
 

@@ -211,7 +211,7 @@ static void on_judged(void *arg, const struct model_facts *facts, struct api_err
     } else if ((rc = workers_plan(ws, l, facts, &need, &err))) {
         reply_fail(q->x, workers_plan_code(rc), "%.300s: %s", l->model_ref, err.text);
     } else {
-        worker_room_look(ws, &room);
+        worker_room_look(ws, NULL, &room);
         decide(q, &need, there, &room, &d);
         answer(q, &need, &d, there, &room);
     }

@@ -109,6 +109,6 @@ bool worker_context_is_small(const struct worker *w, const struct launch *l)
     workers_fill_in(w->owner, &larger);
     if (workers_plan(w->owner, &larger, &w->facts, &need, NULL))
         return false;
-    worker_room_look(w->owner, &room);
+    worker_room_look(w->owner, NULL, &room);
     return worker_room_for(&room, &need) < ROOM_LATER;
 }

@@ -85,7 +85,7 @@ int worker_may_start(struct workers *ws, const struct launch *l, struct api_erro
     if (workers_n_alive(ws) >= WORKERS_MAX) {
         struct worker_room room;
 
-        worker_room_look(ws, &room);
+        worker_room_look(ws, NULL, &room);
         if (worker_room_place(&room, e))
             return -1;
     }

@@ -79,7 +79,8 @@ static void apply_limit(const struct workers *ws, struct worker_room *r)
     }
 }
 
-void worker_room_look(const struct workers *ws, struct worker_room *out)
+void worker_room_look(const struct workers *ws, const struct worker *except,
+                      struct worker_room *out)
 {
     const struct worker *w;
     int64_t now = clock_ms();
@@ -90,9 +91,7 @@ void worker_room_look(const struct workers *ws, struct worker_room *out)
     {
         struct room_worker *f = &out->facts[out->n];
 
-        out->n_alive += worker_is_alive(w) && !w->in_line;
-        if (!worker_is_alive(w) || w->in_line || w->need.total_bytes == 0 ||
-            out->n == WORKER_ROOM_MAX)
+        if (w == except || !worker_is_alive(w) || w->in_line || out->n == WORKER_ROOM_MAX)
             continue;
         *f = facts_of(w, now);
         out->workers[out->n++] = w;
@@ -108,14 +107,14 @@ void workers_memory(const struct workers *ws, uint64_t *total_bytes, uint64_t *u
 {
     struct worker_room r;
 
-    worker_room_look(ws, &r);
+    worker_room_look(ws, NULL, &r);
     *total_bytes = r.total_bytes;
     *usable_bytes = r.usable_bytes;
 }
 
 static size_t lack_places(const struct worker_room *r)
 {
-    return r->n_alive < WORKERS_MAX ? 0 : r->n_alive + 1 - WORKERS_MAX;
+    return r->n < WORKERS_MAX ? 0 : r->n + 1 - WORKERS_MAX;
 }
 
 bool worker_room_fits(const struct worker_room *r, const struct plan_need *need)
@@ -141,13 +140,8 @@ enum room_answer worker_room_for(struct worker_room *r, const struct plan_need *
 
 enum room_answer worker_room_find(struct worker *w, struct worker_room *out)
 {
-    struct plan_need need = w->need;
-
-    w->need = (struct plan_need){0};
-    worker_room_look(w->owner, out);
-    out->n_alive -= !w->in_line;
-    w->need = need;
-    return worker_room_for(out, &need);
+    worker_room_look(w->owner, w, out);
+    return worker_room_for(out, &w->need);
 }
 
 int worker_room_place(const struct worker_room *r, struct api_error *e)

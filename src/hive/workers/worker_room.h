@@ -22,14 +22,15 @@ struct worker_room {
     uint64_t promised_bytes; /* of these, to workers that are there */
     uint64_t usable_bytes;   /* free, less what is promised */
     uint64_t idle_bytes;     /* what would come from ending those that may be */
-    size_t n_alive;          /* those without a plan yet too, those in line not */
-    const struct worker *workers[WORKER_ROOM_MAX];
+    const struct worker *workers[WORKER_ROOM_MAX]; /* alive, planned or not yet; not in line */
     struct room_worker
         facts[WORKER_ROOM_MAX]; /* of the same; `chosen` is set by worker_room_make */
     size_t n;
 };
 
-void worker_room_look(const struct workers *ws, struct worker_room *out);
+/* As if `except` was not there; NULL: with all. */
+void worker_room_look(const struct workers *ws, const struct worker *except,
+                      struct worker_room *out);
 
 enum room_answer {
     ROOM_IS_THERE,

@@ -44,10 +44,9 @@ static int run_help(struct chat *c, const char *arg)
             snprintf(left, sizeof left, "%s %s", row->name, row->args);
             term_say(&c->keeper->term, "  %-21s %s", left, row->help);
         }
-    term_say(
-        &c->keeper->term,
-        "\n  \"\"\" begins and ends a text of several lines; a backslash at a line's end goes on.\n"
-        "  Ctrl+C stops an answer, or clears the line; Ctrl+D ends.");
+    term_say(&c->keeper->term,
+             "\n  \"\"\" begins and ends several lines; a backslash at a line's end goes on.\n"
+             "  Ctrl+C stops an answer, or clears the line; Ctrl+D ends.");
     return CLI_GO;
 }
 
@@ -209,8 +208,7 @@ static const struct chat_command commands[] = {
     {"/help", "", "this list", run_help},
     {"/model", "[MODEL]", "talk on with another model; without one: who it is", run_model},
     {"/system", "[TEXT|-]", "what the model is to be; - takes it away", run_system},
-    {"/set", "[NAME [VALUE]]", "sampling and limits: all, one, set one ('default' takes it back)",
-     run_set},
+    {"/set", "[NAME [VALUE]]", "sampling and limits: all, one, set one (default: undo)", run_set},
     {"/stats", "[on|off]", "the last answer's figures; on: behind each answer", run_stats},
     {"/save", "FILE", "keep the conversation", run_save},
     {"/load", "FILE", "go on with a kept one", run_load},
