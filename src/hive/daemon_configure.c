@@ -136,7 +136,12 @@ static int lock_models_dir(struct hive *h, struct err *err)
     return 0;
 }
 
-/* What is written wrong stays wrong: another start would not help. */
+/* Too long, too many, or twice, too: it stays so, and another start would not help. */
+static bool is_written_wrong(int rc)
+{
+    return rc == ERR_INVALID || rc == ERR_LIMIT || rc == ERR_CONFLICT;
+}
+
 static int read_options(struct hive *h, const struct daemon_flags *f, struct err *err)
 {
     int rc = config_open(h->home, &h->config, err);
@@ -148,7 +153,7 @@ static int read_options(struct hive *h, const struct daemon_flags *f, struct err
     if (rc == 0)
         rc = certificate_check_paths(config_text(h->config, "hive", "tls_cert"),
                                      config_text(h->config, "hive", "tls_key"), err);
-    if (rc == ERR_INVALID)
+    if (is_written_wrong(rc))
         h->exit_code = CLI_USAGE;
     return rc;
 }

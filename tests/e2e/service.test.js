@@ -47,6 +47,8 @@ for (const [file, kind] of [['rbee-hive.service', '--system'], ['rbee-hive-user.
       assert.strictEqual(status(['--no-such-option']), wrong);
       assert.strictEqual(status([], {}, '[hive]\nkeepalive = 3\n'), wrong); // it was started again every five seconds, for ever
       assert.strictEqual(status([], { RBEE_HIVE_CTX: 'abc' }), wrong);
+      assert.strictEqual(status([], {}, `[hive]\nchat_template = /${'x'.repeat(1100)}\n`), wrong); // too long; twice
+      assert.strictEqual(status([], {}, '[nodes]\nmac = 10.0.0.1:8080\nmac = 10.0.0.2:8080\n'), wrong);
       assert.strictEqual(status([], { RBEE_HIVE_ADDR: '8080' }), wrong);
       assert.strictEqual(status([], { RBEE_HIVE_TLS_CERT: '/etc/hostname' }), wrong); // without a key
       if (!bindsAny()) assert.strictEqual(status([], { RBEE_HIVE_ADDR: '192.0.2.1:0' }), 1); // not an address of this machine: it may come to be one

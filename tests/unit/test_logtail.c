@@ -76,12 +76,36 @@ static void test_logtail__keeps_the_end_of_a_line_that_does_not_fit(void **state
     assert_tail("gr\xc3\xbc\xc3\x9f\n", 1, 4, "\xc3\x9f\n"); /* no half of the character */
 }
 
+/* Just after a log was emptied (logrotate.h) nothing was told of it, of a worker that died then
+ * too. */
+static void test_logtail__goes_on_in_the_older_piece(void **state)
+{
+    char *piece = str_printf("%s.1", log_path), *large = malloc(LOGTAIL_BYTES_MAX);
+    struct err err;
+
+    (void)state;
+    assert_int_equal(path_write_file(piece, "x\na\nb\n", 6, 0600, &err), 0);
+    assert_tail("c\n", 3, 100, "a\nb\nc\n");
+    assert_tail("", 2, 100, "a\nb\n");
+    assert_tail("c\n", 1, 100, "c\n");
+    assert_tail("c\n", 9, 4, "b\nc\n"); /* as many as fit */
+    memset(large, 'y', LOGTAIL_BYTES_MAX);
+    large[LOGTAIL_BYTES_MAX - 1] = large[1] = '\n';
+    assert_int_equal(path_write_file(piece, large, LOGTAIL_BYTES_MAX, 0600, &err), 0);
+    assert_tail("c\nd\n", 2, 100, "c\nd\n");
+    assert_tail("c\nd\n", 3, 8, "c\nd\n");
+    unlink(piece);
+    free(large);
+    free(piece);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logtail__last_lines),
         cmocka_unit_test(test_logtail__keeps_the_lines_that_fit),
         cmocka_unit_test(test_logtail__keeps_the_end_of_a_line_that_does_not_fit),
+        cmocka_unit_test(test_logtail__goes_on_in_the_older_piece),
     };
 
     return cmocka_run_group_tests(tests, make_log, remove_log);

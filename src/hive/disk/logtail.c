@@ -3,29 +3,63 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads the file's last bytes into `text`. */
-static int read_end(int fd, const char *path, struct buf *text, struct err *err)
+/* Puts to `text` what fits of the bytes before `end`. */
+static int read_before(int fd, off_t end, const char *path, struct buf *text, struct err *err)
+{
+    size_t room = text->max - text->len;
+    off_t from = end > (off_t)room ? end - (off_t)room : 0;
+    size_t want = (size_t)(end - from);
+    ssize_t n;
+
+    if (buf_reserve(text, want))
+        return err_no_memory(err, want, path);
+    n = pread(fd, text->data + text->len, want, from);
+    if (n < 0)
+        return err_errno(err, ERR_IO, errno, "cannot read %s", path);
+    text->len += (size_t)n;
+    text->data[text->len] = '\0';
+    return 0;
+}
+
+/* The end of what the log had in it before it was emptied, in the room that what it has since
+ * leaves. There may be none. */
+static int read_older(const char *path, off_t newer, struct buf *text, struct err *err)
+{
+    size_t max = text->max;
+    char piece[PATH_MAX];
+    struct stat st;
+    int fd, rc = 0;
+
+    if (newer >= (off_t)max)
+        return 0;
+    snprintf(piece, sizeof piece, "%s.1", path);
+    fd = open(piece, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    text->max = max - (size_t)newer;
+    if (fstat(fd, &st) == 0)
+        rc = read_before(fd, st.st_size, piece, text, err);
+    text->max = max;
+    close(fd);
+    return rc;
+}
+
+static int read_all(int fd, const char *path, struct buf *text, struct err *err)
 {
     struct stat st;
-    off_t from;
-    ssize_t n;
+    int rc;
 
     if (fstat(fd, &st) != 0)
         return err_errno(err, ERR_IO, errno, "cannot read %s", path);
-    from = st.st_size > (off_t)text->max ? st.st_size - (off_t)text->max : 0;
-    if (buf_reserve(text, (size_t)(st.st_size - from)))
-        return err_no_memory(err, (size_t)(st.st_size - from), path);
-    n = pread(fd, text->data, (size_t)(st.st_size - from), from);
-    if (n < 0)
-        return err_errno(err, ERR_IO, errno, "cannot read %s", path);
-    text->len = (size_t)n;
-    text->data[n] = '\0';
-    return 0;
+    rc = read_older(path, st.st_size, text, err);
+    return rc ? rc : read_before(fd, st.st_size, path, text, err);
 }
 
 /* Where the last n_lines lines begin. */
@@ -66,7 +100,7 @@ int logtail_read(const char *path, size_t n_lines, struct buf *out, struct err *
         return err_errno(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno, "cannot open %s",
                          path);
     buf_init(&text, LOGTAIL_BYTES_MAX);
-    rc = read_end(fd, path, &text, err);
+    rc = read_all(fd, path, &text, err);
     close(fd);
     if (rc == 0 && text.len && n_lines) {
         size_t from = find_fit(&text, find_start(&text, n_lines), out->max - out->len);

@@ -9,7 +9,8 @@
 
 /*
  * Puts the last n_lines lines (each with its newline) of the file to `out`: as many as fit, of a
- * last one that does not fit its end. ERR_NOT_FOUND, ERR_IO, ERR_NO_MEMORY.
+ * last one that does not fit its end. What it lacks since it was last emptied (logrotate.h) comes
+ * from its older piece. ERR_NOT_FOUND, ERR_IO, ERR_NO_MEMORY.
  */
 int logtail_read(const char *path, size_t n_lines, struct buf *out, struct err *err);
 

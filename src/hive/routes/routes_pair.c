@@ -57,7 +57,8 @@ static void have_no_key(struct http_exchange *x, const struct err *err, bool cod
 {
     struct api_error e;
 
-    api_error_set(&e, API_INTERNAL, REPLY_SRC, "a key could not be made: %s", err->text);
+    api_error_set(&e, err->code == ERR_BUSY ? API_QUEUE_TIMEOUT : API_INTERNAL, REPLY_SRC,
+                  "a key could not be made: %s", err->text);
     if (err->code == ERR_LIMIT)
         e.details = json_pack("{s:s}", "hint",
                               code_used ? HINT_FULL "then `rbee-hive pair` prints a new line, for "
@@ -67,7 +68,7 @@ static void have_no_key(struct http_exchange *x, const struct err *err, bool cod
         e.details = json_pack("{s:s}", "hint",
                               "On the hive's machine `rbee-hive pair` prints a new line, for this "
                               "one is used.");
-    reply_error(x, err->code == ERR_BUSY ? 503 : 0, &e);
+    reply_error(x, 0, &e);
 }
 
 /* A key in the file that opens the door before the answer is out; what does not is taken back. */
