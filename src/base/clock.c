@@ -2,7 +2,6 @@
 #include "base/clock.h"
 
 #include <stdio.h>
-#include <time.h>
 
 static int64_t read_ns(clockid_t id)
 {
@@ -45,6 +44,15 @@ char *clock_iso8601(int64_t unix_ms, char dst[CLOCK_ISO_BYTES])
     strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(dst, CLOCK_ISO_BYTES, "%s.%03uZ", day, (unsigned)(told % 1000));
     return dst;
+}
+
+int64_t clock_unix_ms_of(const struct timespec *t)
+{
+    if (t->tv_sec < 0)
+        return 0;
+    if (t->tv_sec > CLOCK_ISO_MAX_MS / 1000)
+        return CLOCK_ISO_MAX_MS;
+    return (int64_t)t->tv_sec * 1000 + t->tv_nsec / 1000000;
 }
 
 void clock_sleep_ms(int64_t ms)

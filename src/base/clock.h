@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 uint64_t clock_ns(void);     /* monotonic */
 int64_t clock_ms(void);      /* monotonic */
@@ -23,6 +24,10 @@ int64_t clock_late_ms(int64_t due_ms);
 #define CLOCK_ISO_BYTES  25
 #define CLOCK_ISO_MAX_MS INT64_C(253402300799999)
 char *clock_iso8601(int64_t unix_ms, char dst[CLOCK_ISO_BYTES]);
+
+/* A file's time in milliseconds since 1970, held within what clock_iso8601 tells: file systems take
+ * any. */
+int64_t clock_unix_ms_of(const struct timespec *t);
 
 void clock_sleep_ms(int64_t ms); /* may end early on a signal */
 

@@ -95,6 +95,8 @@ static int split(struct run *r, struct call *c, bool from_right, struct value *o
     *out = value_list(l);
     if (!rc)
         rc = arg_int(r, c, 1, -1, &max);
+    if (!rc && max < 0)
+        max = -1; /* at all: below it there is no end to count down to */
     if (!rc)
         rc = run_steps(r, c->self.len / 4);
     if (rc)

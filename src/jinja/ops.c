@@ -35,6 +35,14 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b != 0 && (a < 0) != (b < 0));
 }
 
+/* Of the divisor's sign. */
+static int64_t floor_mod(int64_t a, int64_t b)
+{
+    int64_t m = b == -1 ? 0 : a % b;
+
+    return m && (m < 0) != (b < 0) ? m + b : m;
+}
+
 static int int_power(struct run *r, int64_t base, int64_t exponent, struct value *out)
 {
     int64_t result = 1;
@@ -81,7 +89,7 @@ static int int_op(struct run *r, enum node_op op, int64_t a, int64_t b, struct v
         result = over ? 0 : floor_div(a, b);
         break;
     case OP_MOD:
-        result = b == -1 ? 0 : a - floor_div(a, b) * b;
+        result = floor_mod(a, b);
         break;
     default:
         return int_power(r, a, b, out);

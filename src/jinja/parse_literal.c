@@ -41,7 +41,7 @@ static int parse_int(struct parser *p, const char *digits, int64_t *out)
     *out = strtoll(from, &end, base);
     if (errno == ERANGE)
         return parser_fail(p, ERR_UNSUPPORTED, "an integer has more than 64 bits");
-    bad |= *end || end == from;
+    bad |= *end || end == from || from[strspn(from, "0123456789abcdefABCDEF")];
     return bad ? parser_fail(p, ERR_INVALID, "a number is malformed") : 0;
 }
 

@@ -181,6 +181,8 @@ int text_replace(struct run *r, struct value v, struct value from, struct value 
     size_t mark = run_mark(r), at = 0, next;
     int rc = run_bytes(r, v.len);
 
+    if (count < 0)
+        count = -1; /* all: below it there is no end to count down to */
     if (!rc && from.len == 0) {
         rc = spread(r, v, to, count);
         return rc ? rc : run_take(r, mark, out);

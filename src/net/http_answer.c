@@ -68,6 +68,19 @@ static int count_frames(struct http_answer *a, size_t n)
                                                 : 0;
 }
 
+static int no_memory(struct http_answer *a)
+{
+    a->no_memory = true;
+    return -1;
+}
+
+static int gather(struct http_answer *a, struct buf *header, const char *at, size_t n)
+{
+    if (n > header->max - header->len)
+        return refuse(a, "a header is too long");
+    return buf_put(header, at, n) ? no_memory(a) : 0;
+}
+
 static int on_field(llhttp_t *ll, const char *at, size_t n)
 {
     struct http_answer *a = ll->data;
@@ -75,7 +88,7 @@ static int on_field(llhttp_t *ll, const char *at, size_t n)
     if (a->in_body)
         return count_frames(a, n);
     note_status(a);
-    return buf_put(&a->name, at, n) ? refuse(a, "a header is too long") : 0;
+    return gather(a, &a->name, at, n);
 }
 
 static int on_value(llhttp_t *ll, const char *at, size_t n)
@@ -84,7 +97,7 @@ static int on_value(llhttp_t *ll, const char *at, size_t n)
 
     if (a->in_body)
         return count_frames(a, n);
-    return buf_put(&a->value, at, n) ? refuse(a, "a header is too long") : 0;
+    return gather(a, &a->value, at, n);
 }
 
 static int check_length(struct http_answer *a, const char *value)
@@ -170,7 +183,7 @@ static int on_body(llhttp_t *ll, const char *at, size_t n)
     enum http_answer_wish wish = a->paused ? ANSWER_PAUSE : a->owner->on_body(a->arg, at, n);
 
     if (wish == ANSWER_PAUSE && buf_put(&a->held, at, n))
-        return refuse(a, "no memory for what waits");
+        return no_memory(a);
     return obey(a, wish);
 }
 
@@ -229,6 +242,8 @@ static enum http_answer_step judge(struct http_answer *a, llhttp_errno_t rc)
 {
     if (a->stopped)
         return ANSWER_STOPPED;
+    if (a->no_memory)
+        return ANSWER_NO_MEMORY;
     if (!a->in_body && a->head_bytes > a->head_max)
         return ANSWER_HEAD_OVER;
     if (rc != HPE_OK && !(a->whole && (rc == HPE_PAUSED || rc == HPE_PAUSED_UPGRADE))) {

@@ -37,7 +37,8 @@ enum http_answer_step {
     ANSWER_WHOLE,   /* the answer is whole */
     ANSWER_STOPPED, /* the owner said STOP */
     ANSWER_HEAD_OVER,
-    ANSWER_BAD /* see `fault` */
+    ANSWER_NO_MEMORY, /* for a header, or a piece that was not taken */
+    ANSWER_BAD        /* see `fault` */
 };
 
 struct http_answer {
@@ -54,6 +55,7 @@ struct http_answer {
     bool is_head;      /* of a HEAD: no body */
     bool has_length, chunked;
     bool in_body, paused, stopped, whole;
+    bool no_memory;
     bool keep_alive; /* once whole: the connection may go on */
 };
 

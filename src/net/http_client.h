@@ -70,7 +70,9 @@ struct http_call_params {
      * reset before an answer), ERR_TIMEOUT (connect, whole or stall: the text says which),
      * ERR_LIMIT (body_max), ERR_IO (broken off midway), ERR_DENIED (a redirect refused, or the
      * server's certificate), ERR_CANCELLED (stop), ERR_CONFLICT (https was asked for and the server
-     * speaks http), ERR_BUSY (plain: no descriptor, port or memory is left here; nothing was sent).
+     * speaks http), ERR_BUSY (plain: no descriptor, port or memory is left here; nothing was sent),
+     * ERR_NO_MEMORY (for the answer; with libcurl for the call, too), ERR_UNSUPPORTED (a name,
+     * with HTTP_NAMES_REFUSED), ERR_INVALID (libcurl: what it cannot use, such as a proxy).
      */
     void (*on_done)(void *arg, int rc, const struct http_response *response, const struct err *err);
 };

@@ -82,6 +82,11 @@ static void expect_answer(struct plain_call *t)
 
 /* ---- connecting ---- */
 
+int http_plain_no_memory(const struct plain_call *t, struct err *err)
+{
+    return err_set(err, ERR_BUSY, "there is no memory left for a request to %s", t->url.place);
+}
+
 void http_plain_refused(struct plain_call *t, int rc, const struct err *err)
 {
     end(t, rc, err);
@@ -96,7 +101,7 @@ static int resolve(struct plain_call *t, struct err *err)
 
     t->way = calloc(1, sizeof *t->way);
     if (!t->way)
-        return err_no_memory(err, sizeof *t->way, "a host's addresses");
+        return http_plain_no_memory(t, err);
     rc = http_resolve(t->url.host, t->url.port, ((struct plain_client *)c)->names,
                       t->call.params.stop, &t->way->addrs, err);
     http_client_waited(c, clock_ms() - begun_ms);
@@ -219,8 +224,10 @@ static void begin(struct http_call *call)
     }
     http_call_connected(call);
     if (http_plain_send(t, kept)) {
-        call->out_of_memory = true;
-        end(t, 0, NULL);
+        struct err err;
+        int rc = http_plain_no_memory(t, &err);
+
+        end(t, rc, &err);
     }
 }
 

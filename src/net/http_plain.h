@@ -76,6 +76,9 @@ struct plain_call {
 /* Whom the call trusts with https: a pin, or NULL for the system's authorities. */
 const char *http_plain_pin(const struct plain_call *t);
 
+/* ERR_BUSY, with what on_done tells where memory is short before anything was sent. */
+int http_plain_no_memory(const struct plain_call *t, struct err *err);
+
 /* The call's connection has failed before or within the answer: once more, or the end. */
 void http_plain_failed(struct plain_call *t, const char *why);
 /* The whole request has left. */

@@ -121,6 +121,9 @@ static bool act(struct plain_call *t, enum http_answer_step step)
     case ANSWER_HEAD_OVER:
         t->call.head_over = true;
         break;
+    case ANSWER_NO_MEMORY:
+        t->call.out_of_memory = true;
+        break;
     case ANSWER_BAD:
         http_plain_failed(t, t->answer.fault);
         return false;
@@ -217,7 +220,7 @@ static int begin_tls(struct plain_conn *conn, int64_t left, struct err *err)
                                                  t->url.host, http_plain_pin(t), err);
 
     if (!secure)
-        return ERR_NO_MEMORY;
+        return http_plain_no_memory(t, err);
     bufferevent_disable(conn->bev, EV_READ | EV_WRITE);
     bufferevent_setfd(conn->bev, -1);
     bufferevent_free(conn->bev);
@@ -227,7 +230,7 @@ static int begin_tls(struct plain_conn *conn, int64_t left, struct err *err)
     bufferevent_set_max_single_read(secure, HTTP_CLIENT_BUFFER);
     limit_connecting(conn, left);
     bufferevent_enable(secure, EV_READ | EV_WRITE);
-    return http_plain_send(t, conn) ? err_no_memory(err, 0, "a request") : 0;
+    return http_plain_send(t, conn) ? http_plain_no_memory(t, err) : 0;
 }
 
 /* The handshake has this address's share of all that is left, as somebody is there: who says

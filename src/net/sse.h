@@ -33,7 +33,8 @@ struct sse_stream *sse_begin(struct event_base *base, struct http_exchange *x,
 void sse_set_keepalive(struct sse_stream *s, int64_t ms);
 /*
  * One event, one line of JSON (no newline in it: a BUG). 0, or -1: the client has left or reads too
- * slowly, `gone` will come from the loop; or the event is over SSE_EVENT_MAX and was not sent.
+ * slowly, `gone` will come from the loop; or the event is over SSE_EVENT_MAX, or there is no memory
+ * for it, and it was not sent.
  */
 int sse_send(struct sse_stream *s, const char *json, size_t n);
 /* The client has left, or was cut: behind an event that was not sent, that is why. */

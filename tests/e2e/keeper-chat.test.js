@@ -466,6 +466,17 @@ describe('at a terminal', { skip: noTerminal }, () => {
     assert.deepStrictEqual(asked()[1].messages.map((m) => m.content), ['one\n/two\n\tthree', 'answer 1', 'four\nfive']);
   });
 
+  /* Of one that was a byte too long the last character was missing, and nobody said so. */
+  test('a paste that is a byte too long is refused as a whole, and its end is seen', async () => {
+    open();
+    await t.says(PROMPT);
+    t.keys(KEYS.pasted('x'.repeat((8 << 20) + 1)));
+    await t.says(/The paste has over 8388608 bytes, or there is no memory for it: nothing of it was taken\./);
+    t.enter('hi');
+    await t.says(/answer 1/);
+    assert.deepStrictEqual(asked()[0].messages.map((m) => m.content), ['hi']);
+  });
+
   test('Ctrl+C stops the answer and not the session; what came is kept, marked as cut', async () => {
     const file = path.join(makeFolder(), 'cut.json');
     fake.on('POST /v1/inference', (req, res, body) => {

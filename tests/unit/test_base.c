@@ -826,6 +826,11 @@ static void test_clock__iso_form(void **state)
     assert_string_equal(clock_iso8601(CLOCK_ISO_MAX_MS, text), "9999-12-31T23:59:59.999Z");
     assert_string_equal(clock_iso8601(INT64_MAX, text), "9999-12-31T23:59:59.999Z");
     assert_string_equal(clock_iso8601(-1, text), "1970-01-01T00:00:00.000Z");
+    assert_int_equal(clock_unix_ms_of(&(struct timespec){.tv_sec = 3, .tv_nsec = 4500000}), 3004);
+    assert_int_equal(clock_unix_ms_of(&(struct timespec){.tv_sec = -1}), 0);
+    assert_true(clock_unix_ms_of(&(struct timespec){.tv_sec = INT64_MAX}) == CLOCK_ISO_MAX_MS);
+    assert_true(clock_unix_ms_of(&(struct timespec){.tv_sec = CLOCK_ISO_MAX_MS / 1000}) ==
+                CLOCK_ISO_MAX_MS - 999);
 }
 
 /* A server may say when instead of how long (RFC 9110, 10.2.3): that was passed over, and it was

@@ -837,6 +837,7 @@ static void test_advertise__takes_addresses_only(void **state)
         "{\"host\":\"a/b\",\"port\":1,\"tls\":false,\"pin\":\"\"}",
         "{\"host\":\"a\",\"port\":0,\"tls\":false,\"pin\":\"\"}",
         "{\"host\":\"a\",\"port\":65536,\"tls\":false,\"pin\":\"\"}",
+        "{\"host\":\"a\",\"port\":4294975377,\"tls\":false,\"pin\":\"\"}", /* no 8081 */
         "{\"host\":\"a\",\"port\":1,\"tls\":true,\"pin\":\"12\"}",
         "[]",
         "",

@@ -47,6 +47,15 @@ static void test_jinja__computes_as_python_does(void **state)
 {
     static const struct jinja_case cases[] = {
         {"{{ 7 / 2 }} {{ 7 // 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 7 % -3 }}", "3.5 3 -4 2 -2"},
+        /* the products within overflowed, and the counting down of what has no end */
+        {"{% set m = 9223372036854775807 %}{{ m % -3 }} {{ -m % 10 }} {{ (-m - 1) % 3 }} "
+         "{{ (-m - 1) % m }} {{ m % (-m - 1) }} {{ (-m - 1) % -1 }}",
+         "-2 3 1 9223372036854775806 -1 0"},
+        {"{% set n = -9223372036854775807 - 1 %}{{ 'a,b'.split(',', n) }} {{ 'a b'.split(none, n) "
+         "}} "
+         "{{ 'a,b'.rsplit(',', n) }} {{ 'aa'.replace('a', 'b', n) }} {{ 'ab'.replace('', '-', n) "
+         "}}",
+         "['a', 'b'] ['a', 'b'] ['a', 'b'] bb -a-b-"},
         {"{{ 2 ** 10 }} {{ 2 ** -1 }} {{ 2 ** 3 ** 2 }} {{ -2 ** 2 }}", "1024 0.5 64 4"},
         {"{{ 1 + 2 ~ 'x' if false else 2 * 3 ~ 4 }}", "64"},
         {"{{ 'a' + 'b' * 2 }} {{ [1] + [2] * 2 }} {{ true + 1 }}", "abb [1, 2, 2] 2"},

@@ -26,6 +26,7 @@ static void test_jinja__refuses_what_is_no_template(void **state)
          "template line 1: break"},
         {"{{ f(a=1, 2) }}", "template line 1: a positional argument follows a named one"},
         {"{{ 01 }}", "template line 1: a number is malformed"},
+        {"{{ 0x0x10 }}", "template line 1: a number is malformed"},
         {"{{ '\\ud800' }}", "template line 1: an escape is no character"},
         {"{{ @ }}", "template line 1: there is a character here"},
     };

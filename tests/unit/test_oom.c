@@ -5,9 +5,15 @@
 #include "oom.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
 
 #include "api/inference.h"
 #include "api/json_whole.h"
@@ -21,9 +27,12 @@
 #include "engine/engine.h"
 #include "grammar/grammar.h"
 #include "jinja/jinja.h"
+#include "net/http_client.h"
 #include "net/http_parse.h"
 #include "net/sse.h"
 #include "random_model.h"
+#include "worker/jobs/dialog.h"
+#include "worker/sandbox/sources.h"
 
 #define TEXT_MAX (1u << 20)
 
@@ -159,6 +168,109 @@ static int read_events(void)
         rc = OOM_WRONG;
     sse_reader_free(r);
     return rc;
+}
+
+/* A server that answers each request with two bytes, and keeps the connection. */
+static struct event_base *loop;
+static uint16_t answers_at;
+
+static void answer_all(struct bufferevent *bev, void *arg)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    struct evbuffer *in = bufferevent_get_input(bev);
+    struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
+
+    (void)arg;
+    if (end.pos < 0)
+        return;
+    evbuffer_drain(in, evbuffer_get_length(in));
+    bufferevent_write(bev, answer, sizeof answer - 1);
+}
+
+static void drop_it(struct bufferevent *bev, short what, void *arg)
+{
+    (void)what, (void)arg;
+    bufferevent_free(bev);
+}
+
+static void take_it(struct evconnlistener *from, evutil_socket_t fd, struct sockaddr *address,
+                    int n, void *arg)
+{
+    struct bufferevent *bev = bufferevent_socket_new(loop, fd, BEV_OPT_CLOSE_ON_FREE);
+
+    (void)from, (void)address, (void)n, (void)arg;
+    bufferevent_setcb(bev, answer_all, NULL, drop_it, NULL);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+static struct evconnlistener *listen_for_calls(void)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    struct evconnlistener *l = evconnlistener_new_bind(loop, take_it, NULL, LEV_OPT_CLOSE_ON_FREE,
+                                                       8, (struct sockaddr *)&at, (int)sizeof at);
+
+    assert_non_null(l);
+    assert_int_equal(getsockname(evconnlistener_get_fd(l), (struct sockaddr *)&at, &n), 0);
+    answers_at = ntohs(at.sin_port);
+    return l;
+}
+
+#define NOTHING_YET 1
+
+/* Where no answer had begun, nothing is said that could be laid at the server's door. */
+static void note_call(void *arg, int rc, const struct http_response *r, const struct err *err)
+{
+    int *said = arg;
+    bool ours = rc == ERR_BUSY || (rc == ERR_NO_MEMORY && r->status == 200);
+
+    *said = rc == 0 || ours ? rc : OOM_WRONG;
+    if (rc && err->code != rc)
+        *said = OOM_WRONG;
+    event_base_loopbreak(loop);
+}
+
+static int call_once(struct http_client *c)
+{
+    char url[64];
+    int said = NOTHING_YET, rc;
+    struct err err = {0};
+    struct http_call_params p = {
+        .url = url, .body_max = 100, .arg = &said, .on_done = note_call, .timeout_ms = 10000};
+
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", answers_at);
+    rc = http_call_start(c, &p, NULL, &err);
+    while (rc == 0 && said == NOTHING_YET)
+        event_base_dispatch(loop);
+    return rc ? rc : said;
+}
+
+/* The second on the first one's connection. */
+static int call_twice(void)
+{
+    struct http_client *c = NULL;
+    struct err err = {0};
+    int rc = http_client_create_plain(loop, HTTP_NAMES_REFUSED, &c, &err);
+
+    if (rc == 0)
+        rc = call_once(c);
+    if (rc == 0)
+        rc = call_once(c);
+    http_client_free(c);
+    return rc;
+}
+
+/* A healthy worker was ended after three health checks that its hive had no memory to ask. */
+static void test_oom__calls(void **state)
+{
+    struct evconnlistener *l;
+
+    (void)state;
+    loop = event_base_new();
+    l = listen_for_calls();
+    oom_run(call_twice, false);
+    evconnlistener_free(l);
+    event_base_free(loop);
 }
 
 static void test_oom__http(void **state)
@@ -574,18 +686,65 @@ static void test_oom__models(void **state)
     close(model_fd);
 }
 
+static struct dialog *dialog;
+
+static int tokenize_dialog(void)
+{
+    struct err err = {0};
+    int32_t *ids = NULL;
+    size_t n = 0;
+    int rc = dialog_tokenize(dialog, "a b", 3, NULL, &ids, &n, &err);
+
+    if (rc == 0 && (n < 2 || ids[0] != RANDOM_MODEL_BOS || ids[1] == RANDOM_MODEL_BOS))
+        rc = OOM_WRONG;
+    free(ids);
+    return rc;
+}
+
+/* None is given beside the model. */
+int sources_template(struct sources *s, char **text, size_t *n_bytes, struct err *err)
+{
+    (void)s, (void)err;
+    *text = NULL;
+    *n_bytes = 0;
+    return 0;
+}
+
+/* No memory for the BOS before a prompt: its tokens were freed there, and by whoever had asked. */
+static void test_oom__dialogs(void **state)
+{
+    static const enum tensor_type types[] = {TYPE_F32};
+    const struct random_model d = {.arch = "llama",
+                                   .n_layers = 1,
+                                   .n_embd = 32,
+                                   .n_heads = 2,
+                                   .n_kv_heads = 1,
+                                   .head_dim = 16,
+                                   .n_ff = 32,
+                                   .n_ctx = 64,
+                                   .types = types,
+                                   .n_types = 1,
+                                   .seed = 1};
+    struct engine_model *m;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(random_model_open(&d, &m, &err), 0);
+    assert_int_equal(dialog_create(m, NULL, &dialog, &err), 0);
+    oom_run(tokenize_dialog, false);
+    dialog_free(dialog);
+    engine_model_close(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_oom__base),
-        cmocka_unit_test(test_oom__config),
-        cmocka_unit_test(test_oom__http),
-        cmocka_unit_test(test_oom__api),
-        cmocka_unit_test(test_oom__copies_are_whole),
-        cmocka_unit_test(test_oom__templates),
-        cmocka_unit_test(test_oom__calls_one_by_one),
-        cmocka_unit_test(test_oom__grammars),
-        cmocka_unit_test(test_oom__models),
+        cmocka_unit_test(test_oom__base),      cmocka_unit_test(test_oom__config),
+        cmocka_unit_test(test_oom__http),      cmocka_unit_test(test_oom__calls),
+        cmocka_unit_test(test_oom__api),       cmocka_unit_test(test_oom__copies_are_whole),
+        cmocka_unit_test(test_oom__templates), cmocka_unit_test(test_oom__calls_one_by_one),
+        cmocka_unit_test(test_oom__grammars),  cmocka_unit_test(test_oom__models),
+        cmocka_unit_test(test_oom__dialogs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,6 @@ int64_t card_arrived_ms(const struct card *c)
 
     if (stat(c->path, &st) != 0)
         return now;
-    then = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    then = clock_unix_ms_of(&st.st_mtim);
     return then < now ? then : now;
 }

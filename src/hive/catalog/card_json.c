@@ -126,9 +126,9 @@ struct card *card_parse(const char *models_dir, const char *text, size_t n)
     const char *repo, *commit, *quantization, *origin = NULL;
     struct card *c = NULL;
     json_t *root = json_load_bounded(text, n, 0, NULL), *refs, *files;
-    int version;
+    json_int_t version;
 
-    if (json_unpack(root, "{s:i, s:s, s:s, s:s, s?s, s:o, s:o}", "version", &version, "repo", &repo,
+    if (json_unpack(root, "{s:I, s:s, s:s, s:s, s?s, s:o, s:o}", "version", &version, "repo", &repo,
                     "commit", &commit, "quantization", &quantization, "origin", &origin, "refs",
                     &refs, "files", &files) == 0 &&
         version == CARD_VERSION &&

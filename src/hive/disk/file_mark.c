@@ -44,7 +44,7 @@ bool file_mark_same(const struct file_mark *a, const struct file_mark *b)
 
 bool file_mark_is_settled(const struct file_mark *m)
 {
-    int64_t changed_ms = (int64_t)m->changed.tv_sec * 1000 + m->changed.tv_nsec / 1000000;
+    int64_t changed_ms = clock_unix_ms_of(&m->changed);
 
     return changed_ms + FILE_MARK_SETTLED_MS < clock_unix_ms();
 }

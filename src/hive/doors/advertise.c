@@ -66,12 +66,13 @@ int advertise_parse(const char *path, const char *text, size_t n, struct adverti
                     struct err *err)
 {
     const char *host = "", *pin = "";
-    int port = 0, tls = 0, rc = 0;
+    int tls = 0, rc = 0;
+    json_int_t port = 0;
     json_t *j = json_load_bounded(text, n, 0, NULL);
 
     *out = (struct advertise){0};
     if (!j ||
-        json_unpack(j, "{s:s, s:i, s:b, s:s}", "host", &host, "port", &port, "tls", &tls, "pin",
+        json_unpack(j, "{s:s, s:I, s:b, s:s}", "host", &host, "port", &port, "tls", &tls, "pin",
                     &pin) != 0 ||
         !str_copy(out->addr.host, sizeof out->addr.host, host) || port < 1 || port > UINT16_MAX ||
         (pin[0] && !tls_is_pin(pin)))

@@ -207,7 +207,7 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
  * is still there; else the inquest knows better. */
 static void explain_break(const struct ask *a, int rc, const struct err *err, struct api_error *e)
 {
-    if (rc == ERR_BUSY)
+    if (rc == ERR_BUSY || rc == ERR_NO_MEMORY)
         api_error_set(e, API_ALL_SLOTS_BUSY, REPLY_SRC, "the hive cannot ask the worker: %s",
                       err->text);
     else if (rc == ERR_UNREACHABLE && !a->begun)

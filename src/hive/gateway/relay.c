@@ -159,7 +159,7 @@ static void on_broken(struct relay *r, int rc, const struct err *err)
     }
     if (r->inquest)
         return;
-    if (rc == ERR_BUSY)
+    if (rc == ERR_BUSY || rc == ERR_NO_MEMORY)
         api_error_set(&e, API_ALL_SLOTS_BUSY, REPLY_SRC, "the hive cannot ask the worker: %s",
                       err->text);
     else

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -34,7 +35,7 @@ int64_t models_file_ms(struct models *m, const char *path)
 
     if (reach_check(m->reach, path, NULL) || stat(path, &st) != 0)
         return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    return clock_unix_ms_of(&st.st_mtim);
 }
 
 static int locate_tiny(char **path, struct api_error *e)

@@ -23,8 +23,7 @@ struct worker_room {
     uint64_t usable_bytes;   /* free, less what is promised */
     uint64_t idle_bytes;     /* what would come from ending those that may be */
     const struct worker *workers[WORKER_ROOM_MAX]; /* alive, planned or not yet; not in line */
-    struct room_worker
-        facts[WORKER_ROOM_MAX]; /* of the same; `chosen` is set by worker_room_make */
+    struct room_worker facts[WORKER_ROOM_MAX]; /* of the same; `chosen` is set by worker_room_for */
     size_t n;
 };
 

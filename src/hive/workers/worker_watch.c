@@ -79,7 +79,8 @@ static void on_health(void *arg, int rc, const struct http_response *response,
     char why[64];
 
     w->health = NULL;
-    if (rc == ERR_BUSY) { /* the hive could not ask: nothing against the worker */
+    /* The hive could not ask, or not take the answer: nothing against the worker. */
+    if (rc == ERR_BUSY || rc == ERR_NO_MEMORY) {
         log_warn("%s cannot be asked for its health: %s", w->id, err->text);
         return;
     }

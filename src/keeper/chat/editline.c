@@ -229,28 +229,33 @@ static bool ends_paste(const struct buf *text)
     return text->len >= n && memcmp(text->data + text->len - n, PASTE_END, n) == 0;
 }
 
-/* Reads up to the mark of the end, and puts it into `text` in our terms: nothing of what is too
- * long. */
-static void read_paste(struct editline *e, struct buf *text)
+/* The next character of a paste. False: it has no place, and of what came only enough stays for the
+ * mark of the end to be seen. */
+static bool add_pasted(struct buf *raw, const char *c, int len)
+{
+    const size_t n = sizeof PASTE_END - 1;
+
+    if (raw->len < PROMPT_MAX + n && buf_put(raw, c, (size_t)len) == 0)
+        return true;
+    buf_drop(raw, raw->len > n ? raw->len - n : 0);
+    buf_cut(raw, raw->len); /* no failure any more */
+    buf_put(raw, c, (size_t)len);
+    return false;
+}
+
+/* Reads up to the mark of the end, and puts it into `text` in our terms. False: it is too long. */
+static bool read_paste(struct editline *e, struct buf *text)
 {
     struct buf raw;
     char c[UTF8_MAX_BYTES];
-    bool too_long = false;
+    bool fits = true;
     int len;
 
     buf_init(&raw, PROMPT_MAX + sizeof PASTE_END + UTF8_MAX_BYTES);
-    while (!ends_paste(&raw) && (len = next_char(e, c)) > 0) {
-        if (raw.len >= PROMPT_MAX + sizeof PASTE_END) { /* its end must be seen all the same */
-            too_long = true;
-            buf_drop(&raw, raw.len - sizeof PASTE_END);
-        }
-        buf_put(&raw, c, (size_t)len);
-    }
-    if (too_long) {
-        fprintf(e->screen, "\r\nThe paste has over %u bytes: nothing of it was taken.\r\n",
-                PROMPT_MAX);
+    while (!ends_paste(&raw) && (len = next_char(e, c)) > 0)
+        fits &= add_pasted(&raw, c, len);
+    if (!fits)
         buf_clear(&raw);
-    }
     if (ends_paste(&raw))
         raw.len -= sizeof PASTE_END - 1;
     for (size_t i = 0; i < raw.len; i += (size_t)len) {
@@ -259,6 +264,7 @@ static void read_paste(struct editline *e, struct buf *text)
         put_pasted(text, raw.data + i, len);
     }
     buf_done(&raw);
+    return fits && !buf_failed(text);
 }
 
 /* Bound to the mark that begins a paste. A line feed at its end waits for the person's Enter. */
@@ -268,7 +274,13 @@ static unsigned char take_paste(EditLine *el, int key)
 
     (void)key;
     buf_init(&text, PROMPT_MAX);
-    read_paste(opened, &text);
+    if (!read_paste(opened, &text)) {
+        fprintf(opened->screen,
+                "\r\nThe paste has over %u bytes, or there is no memory for it: nothing of it was "
+                "taken.\r\n",
+                PROMPT_MAX);
+        buf_clear(&text);
+    }
     if (text.len && text.data[text.len - 1] == '\n')
         text.data[--text.len] = '\0';
     if (text.len && opened->f.el_insertstr(el, buf_str(&text)))

@@ -133,7 +133,9 @@ static int64_t used_s(const char *notes, const struct keys_entry *entry)
 
 static const char *when(int64_t s, char dst[CLOCK_ISO_BYTES])
 {
-    return s > 0 ? clock_iso8601(s * 1000, dst) : "-";
+    const struct timespec t = {.tv_sec = s};
+
+    return s > 0 ? clock_iso8601(clock_unix_ms_of(&t), dst) : "-";
 }
 
 /* The same in JSON: null, as the hive says never. */

@@ -12,7 +12,7 @@
 #include "keeper/shell/interrupt.h"
 #include "keeper/shell/table.h"
 
-#define STOP_TIMEOUT_MS 60000 /* drain 30 s, SIGTERM, 10 s, SIGKILL */
+#define STOP_TIMEOUT_MS 60000 /* drain 20 s, SIGTERM, 10 s, SIGKILL; and room */
 
 /* "12 s", "3 min", "5 h": how long ago. dst_size >= 24. */
 static const char *ago(int64_t ms, char *dst, size_t dst_size)

@@ -55,6 +55,14 @@ static void show(struct push *p, const char *verb, uint64_t done, uint64_t total
 
 /* ---- what the hive there says ---- */
 
+/* What is no number of bytes counts as none. */
+static uint64_t bytes_of(const json_t *event, const char *name)
+{
+    int64_t n = keeper_number(event, name, 0);
+
+    return n > 0 ? (uint64_t)n : 0;
+}
+
 static bool on_event(void *arg, json_t *event, const char *data, size_t n)
 {
     struct push *p = arg;
@@ -65,8 +73,10 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
     if (str_eq(stage, "missing")) {
         json_decref(p->missing);
         p->missing = json_incref(event);
-        p->n_total = (uint64_t)keeper_number(event, "bytes_total", 0);
-        p->n_there = p->n_total - (uint64_t)keeper_number(event, "bytes_missing", 0);
+        uint64_t n_missing = bytes_of(event, "bytes_missing");
+
+        p->n_total = bytes_of(event, "bytes_total");
+        p->n_there = n_missing < p->n_total ? p->n_total - n_missing : 0;
     } else if (str_eq(stage, "here") || str_eq(stage, "imported")) {
         p->here = true;
     } else if (str_eq(stage, "error") && !p->failed) {
@@ -74,8 +84,7 @@ static bool on_event(void *arg, json_t *event, const char *data, size_t n)
         keeper_event_error(&p->said, event, "hive");
     } else if (str_eq(stage, "waiting") || str_eq(stage, "checking") || str_eq(stage, "hashing")) {
         show(p, str_eq(stage, "waiting") ? "Waiting for its turn:" : "Checking",
-             (uint64_t)keeper_number(event, "bytes_done", 0),
-             (uint64_t)keeper_number(event, "bytes_total", 0));
+             bytes_of(event, "bytes_done"), bytes_of(event, "bytes_total"));
     }
     return true;
 }

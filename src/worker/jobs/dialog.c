@@ -233,8 +233,11 @@ int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes,
         return rc;
     all = realloc(*ids, (*n_ids + 1) * sizeof *all);
     if (!all) {
+        rc = err_no_memory(err, (*n_ids + 1) * sizeof *all, "the prompt's tokens");
         free(*ids);
-        return err_no_memory(err, (*n_ids + 1) * sizeof *all, "the prompt's tokens");
+        *ids = NULL;
+        *n_ids = 0;
+        return rc;
     }
     memmove(all + 1, all, *n_ids * sizeof *all);
     all[0] = d->lead[0];

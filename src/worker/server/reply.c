@@ -124,7 +124,7 @@ static void reply_free(struct reply *r)
 }
 
 /* Sends what was put into the server's scratch; a client too slow for it will be gone. What is too
- * long for an event is not left out in silence. */
+ * long for an event, or for the memory there is, is not left out in silence. */
 static void send_event(struct reply *r)
 {
     struct buf *json = &r->server->json;
@@ -401,10 +401,13 @@ void reply_end(struct job *j)
                  "what this one's answer is to be like takes %zu bytes more.",
                  j->n_kept);
     else if (buf_failed(&r->text))
-        job_fail(j, API_INTERNAL, "The answer has over %u bytes: ask for it as a stream.",
-                 REPLY_TEXT_MAX);
+        job_fail(
+            j, API_INVALID_REQUEST,
+            "The answer has over %u bytes, or there is no memory for it: ask for it as a stream.",
+            REPLY_TEXT_MAX);
     else if (r->lost)
-        job_fail(j, API_INTERNAL, "An event of the answer has over %u bytes and cannot be sent.",
+        job_fail(j, API_INTERNAL,
+                 "An event of the answer has over %u bytes, or there is no memory for it.",
                  SSE_EVENT_MAX);
     else if (j->kind != JOB_INFERENCE && !j->answer && !j->failed)
         job_fail(j, API_REQUEST_CANCELLED, "It was cancelled before it was answered.");
