@@ -26,7 +26,7 @@ void buf_done(struct buf *b)
 void buf_clear(struct buf *b)
 {
     b->len = 0;
-    b->failed = false;
+    b->failed = b->over = false;
     if (b->data)
         b->data[0] = '\0';
 }
@@ -44,20 +44,18 @@ int buf_reserve(struct buf *b, size_t n)
     size_t cap;
     char *data;
 
-    if (b->failed || b->len > b->max || n > b->max - b->len) {
-        b->failed = true;
+    if (!b->failed && (b->len > b->max || n > b->max - b->len))
+        b->failed = b->over = true;
+    if (b->failed)
         return -1;
-    }
     if (b->cap > b->len && n < b->cap - b->len)
         return 0;
     cap = b->cap ? b->cap : BUF_FIRST_CAP;
     while (cap <= b->len + n)
         cap *= 2;
     data = realloc(b->data, cap);
-    if (!data) {
-        b->failed = true;
-        return -1;
-    }
+    if (!data)
+        return buf_lose(b);
     b->data = data;
     b->cap = cap;
     b->data[b->len] = '\0';
@@ -93,10 +91,8 @@ int buf_printf(struct buf *b, const char *fmt, ...)
     va_start(ap, fmt);
     n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    if (n < 0 || buf_reserve(b, (size_t)n)) {
-        b->failed = true;
-        return -1;
-    }
+    if (n < 0 || buf_reserve(b, (size_t)n))
+        return buf_lose(b);
     va_start(ap, fmt);
     vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
     va_end(ap);
@@ -108,7 +104,7 @@ void buf_cut(struct buf *b, size_t n)
 {
     BUG_ON(n > b->len);
     b->len = n;
-    b->failed = false;
+    b->failed = b->over = false;
     if (b->data)
         b->data[n] = '\0';
 }

@@ -18,6 +18,7 @@ struct buf {
     size_t cap;  /* bytes allocated, the NUL's place included */
     size_t max;  /* the most `len` may become */
     bool failed; /* a put was refused: over max, or no memory */
+    bool over;   /* ... over max, the first of them */
 };
 
 /* An empty buffer that may grow to `max_bytes`; allocates nothing. */
@@ -56,6 +57,19 @@ char *buf_take(struct buf *b);
 static inline bool buf_failed(const struct buf *b)
 {
     return b->failed;
+}
+
+/* Of one that has failed: it was to hold more than its maximum. Else memory has run out. */
+static inline bool buf_is_over(const struct buf *b)
+{
+    return b->over;
+}
+
+/* What should have been put could not be made: as a put that had no memory. */
+static inline int buf_lose(struct buf *b)
+{
+    b->failed = true;
+    return -1;
 }
 
 #endif

@@ -145,7 +145,8 @@ static void begin_call(struct split *s, size_t gap, size_t n, enum split_state s
     size_t skip = s->after ? gap : 0;
 
     buf_clear(&s->raw);
-    buf_put(&s->raw, s->held.data + skip, gap - skip + n);
+    if (buf_put(&s->raw, s->held.data + skip, gap - skip + n))
+        s->failed = true;
     drop_held(s, gap + n);
     split_call_begin(s);
     s->state = state;

@@ -11,6 +11,13 @@
 #include "chat/split_internal.h"
 #include "chat/written.h"
 
+/* One more byte of what is being read: without a place for it the text is not whole. */
+static void keep(struct split *s, char c)
+{
+    if (buf_putc(&s->raw, c))
+        s->failed = true;
+}
+
 static void begin_object(struct split *s)
 {
     s->object = (struct split_object){.begin = s->raw.len, .scan.lax = true};
@@ -83,9 +90,9 @@ static void close_call(struct split *s)
 /* ---- JSON objects with a name in them ------------------------------------ */
 
 /* The JSON value that is raw[from..to). */
-static json_t *value_of(const struct split *s, size_t from, size_t to)
+static json_t *value_of(struct split *s, size_t from, size_t to)
 {
-    return written_value(s->raw.data + from, to - from);
+    return written_value(s->raw.data + from, to - from, &s->failed);
 }
 
 static bool key_is(const struct split *s, const char *name)
@@ -131,7 +138,7 @@ static bool take_name(struct split *s)
 static bool take_whole(struct split *s)
 {
     json_t *object = value_of(s, s->object.begin, s->raw.len);
-    char *args = object ? written_args(object, chat_format_is_bare(s->o.format)) : NULL;
+    char *args = object ? written_args(object, chat_format_is_bare(s->o.format), &s->failed) : NULL;
 
     if (args && s->object.name[0]) {
         tell_call(s, s->object.name);
@@ -201,8 +208,7 @@ static bool step_object(struct split *s, char c)
     if (depth == 1 && o->scan.state == SCAN_STRING && o->scan.is_key && before != SCAN_STRING &&
         before != SCAN_ESCAPE && before != SCAN_HEX)
         o->key = s->raw.len;
-    if (buf_putc(&s->raw, c))
-        s->failed = true;
+    keep(s, c);
     if (depth == 1 && !o->streamed && !note_end(s, before))
         return !give_up(s);
     if (json_scan_is_complete(&o->scan)) {
@@ -220,13 +226,13 @@ static bool step_call_mark(struct split *s, char c)
     size_t n = s->raw.len - s->object.begin;
 
     if (n == 0 && split_is_space(c)) {
-        buf_putc(&s->raw, c);
+        keep(s, c);
         s->object.begin++;
         return true;
     }
     if (c != mark[n])
         return give_up(s);
-    buf_putc(&s->raw, c);
+    keep(s, c);
     if (mark[n + 1] == '\0') {
         s->state = AT_NAME;
         begin_object(s);
@@ -239,7 +245,7 @@ static bool step_opened(struct split *s, char c)
 {
     if (split_is_space(c) || (c == '[' && !s->in_list)) {
         s->in_list = s->in_list || c == '[';
-        buf_putc(&s->raw, c);
+        keep(s, c);
         return true;
     }
     if (c != '{')
@@ -254,7 +260,7 @@ static bool step_next(struct split *s, char c)
 {
     if (c != ',' && c != ']' && !split_is_space(c))
         return give_up(s);
-    buf_putc(&s->raw, c);
+    keep(s, c);
     if (c == ',')
         s->state = AT_OPENED;
     if (c == ']') {
@@ -359,7 +365,7 @@ static bool step_name(struct split *s, char c)
 
     if (s->raw.len - s->object.begin >= SPLIT_NAME_MAX + strlen(f->name_end))
         return give_up(s);
-    buf_putc(&s->raw, c);
+    keep(s, c);
     if (!ends_with(&s->raw, s->object.begin, f->name_end) || take_marked_name(s))
         return true;
     return !give_up(s);
@@ -371,7 +377,7 @@ static bool step_args(struct split *s, char c)
     enum json_scan_state before = o->scan.state;
 
     if (o->scan.depth == 0 && split_is_space(c)) {
-        buf_putc(&s->raw, c);
+        keep(s, c);
         return true;
     }
     if (o->scan.depth == 0 && c != '{')
@@ -418,8 +424,8 @@ static bool step_close(struct split *s, char c)
         s->n_closed++;
     if (!mark || (!split_is_space(c) && c != mark[s->n_closed]))
         return put_back(s);
-    if ((s->raw.len || !split_is_space(c)) && buf_putc(&s->raw, c))
-        s->failed = true;
+    if (s->raw.len || !split_is_space(c))
+        keep(s, c);
     if (split_is_space(c) || mark[++s->n_closed])
         return true;
     buf_clear(&s->raw);

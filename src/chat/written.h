@@ -9,11 +9,12 @@
 #include <stddef.h>
 
 /* The value (the caller's) of n bytes, which may have control characters in its texts. NULL for
- * none, and without memory. */
-json_t *written_value(const char *text, size_t n);
+ * none, and without memory: *lost is set then. */
+json_t *written_value(const char *text, size_t n, bool *lost);
 
 /* The arguments of a call's object as an object's text (free()): they are one, or a text that holds
- * one, or nothing. NULL for anything else; also where they are missing, but `needed`. */
-char *written_args(const json_t *object, bool needed);
+ * one, or nothing. NULL for anything else; also where they are missing, but `needed`; and without
+ * memory: *lost is set then. */
+char *written_args(const json_t *object, bool needed, bool *lost);
 
 #endif

@@ -104,15 +104,22 @@ static int by_schema(const void *a, const void *b)
     return x->done < y->done ? -1 : x->done > y->done;
 }
 
+static char *no_key(struct schema *s)
+{
+    rules_fail(s->r, ERR_NO_MEMORY, "there is no memory for a schema's parts");
+    return NULL;
+}
+
 /* A text for a set of parts, in which those that say nothing have no place. The parts themselves
- * stay in the schema's order, in which their members come: these are addresses. */
+ * stay in the schema's order, in which their members come: these are addresses. NULL: the rules
+ * have failed. */
 static char *key_of(struct schema *s, const struct parts *p)
 {
     struct part *sorted = malloc(p->n * sizeof *sorted);
     struct buf b;
 
     if (!sorted)
-        return NULL;
+        return no_key(s);
     rules_work(s->r, (uint64_t)PRINT_STEPS * p->n);
     memcpy(sorted, p->items, p->n * sizeof *sorted);
     qsort(sorted, p->n, sizeof *sorted, by_schema);
@@ -121,6 +128,10 @@ static char *key_of(struct schema *s, const struct parts *p)
     for (uint32_t i = 0; i < p->n; i++)
         buf_printf(&b, " %zx:%x", (size_t)(uintptr_t)sorted[i].schema, sorted[i].done);
     free(sorted);
+    if (buf_failed(&b) && buf_is_over(&b))
+        rules_fail(s->r, ERR_LIMIT, "too many schemas hold for one value: %u", p->n);
+    else if (buf_failed(&b))
+        no_key(s);
     return buf_take(&b);
 }
 
@@ -144,9 +155,7 @@ static uint32_t rule_of(struct schema *s, struct parts *p)
     const json_t *known = key ? json_object_get(s->known, key) : NULL;
     uint32_t rule = known ? (uint32_t)json_integer_value(known) : RULES_NONE;
 
-    if (!key)
-        rules_fail(s->r, ERR_LIMIT, "too many schemas hold for one value: %u", p->n);
-    else if (!known) {
+    if (key && !known) {
         rule = rules_new(s->r);
         if (vec_room(&s->todo, &s->cap_todo, s->n_todo + 1, sizeof *s->todo) ||
             json_object_set_new(s->known, key, json_integer((json_int_t)rule)))

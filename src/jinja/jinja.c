@@ -122,7 +122,11 @@ int jinja_render(const struct jinja_program *p, const json_t *vars,
     if (render(&r, vars)) {
         err_set(err, local.code, "%s", local.text);
     } else if (buf_put(out, buf_str(&r.text), r.text.len)) {
-        err_set(&local, ERR_LIMIT, "the rendered text of %zu bytes is more than fits", r.text.len);
+        if (buf_is_over(out))
+            err_set(&local, ERR_LIMIT, "the rendered text of %zu bytes is more than fits",
+                    r.text.len);
+        else
+            err_no_memory(&local, r.text.len, "the rendered text");
         err_set(err, local.code, "%s", local.text);
     }
     buf_done(&r.text);

@@ -1,14 +1,14 @@
 'use strict';
 /*
- * failing-memory.test.js - a hive whose allocations fail now and then, of whatever library: it may answer with an
- * error or close a connection; it ends neither itself nor an answer that is whole, and keeps nothing.
+ * failing-memory.test.js - a hive, and a worker, whose allocations fail now and then, of whatever library: it may
+ * answer with an error or close a connection; it ends neither itself nor an answer that is whole, and keeps nothing.
  */
 const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
 
-const { BUILD, HIVE, testModel, makeFolder, until } = require('./lib/proc.js');
+const { BUILD, HIVE, startWorker, testModel, makeFolder, until } = require('./lib/proc.js');
 const { startHive, get, list } = require('./lib/hive.js');
 const { makeFakeWorker } = require('./lib/fakeworker.js');
 
@@ -87,4 +87,68 @@ test('a hive outlives allocations that fail, and no answer is part of itself', {
   await until(() => openFiles(hive.pid) <= before.files + 16, () => `${openFiles(hive.pid)} open files, ${before.files} before`);
   assert.ok(residentKb(hive.pid) < before.kb + 8192, `${before.kb} kB before, ${residentKb(hive.pid)} now`);
   assert.strictEqual((await get(hive, '/v1/health')).status, 200);
+});
+
+const USER = [{ role: 'user', content: 'Once upon a time' }];
+const TOOLS = [{ type: 'function', function: { name: 'f', parameters: { type: 'object', properties: { a: { type: 'integer' } } } } }];
+const PERSON = { type: 'object', properties: { a: { type: 'string', maxLength: 5 } }, required: ['a'] };
+const ASKED = [
+  { prompt: 'Once upon a time' },
+  { messages: USER },
+  { messages: USER, tools: TOOLS },
+  { messages: USER, tools: TOOLS, tool_choice: 'required' },
+  { prompt: 'a', json_schema: PERSON },
+  { prompt: 'a', grammar: 'root ::= ("ab" | "cd")+' },
+  { prompt: 'Once', logprobs: true, top_logprobs: 5 },
+  { prompt: 'Once', stop: ['girl', 'zzz'] },
+  { prompt: 'Once', logit_bias: { 5: 3, 9: -3 } },
+  { prompt: 'Once', parse_special: true },
+].flatMap((body) => [false, true].map((stream) => ({ temperature: 0, max_tokens: 24, seed: 1, stream, ...body })));
+
+/* An answer less its times, names and cuts; its status or code, and nothing else, where it is none. */
+function told({ stream }, { status, text }) {
+  if (status !== 200) return status;
+  const same = (key, value) => (/_ms$|_at$|^id$|_id$|per_s|cached|draft|accepted/.test(key) ? undefined : value);
+  if (!stream) return JSON.stringify(JSON.parse(text), same);
+  const events = text.split('\n').filter((line) => line.startsWith('data: {')).map((line) => JSON.parse(line.slice(6)));
+  if (!/^data: \[DONE\]$/m.test(text)) return 'cut';
+  return events.at(-1).type === 'error' ? events.at(-1).error.code : JSON.stringify(events.filter((e) => e.type !== 'metrics'), same);
+}
+
+/*
+ * With stop strings an answer could have 24 tokens and no text; a call was told as text; tokens of logprobs had no
+ * text; and a request was refused as wrong.
+ */
+test('a worker outlives allocations that fail, and no answer is part of itself', { skip: skip || (testModel() ? false : 'no model'), timeout: 120000 }, async (t) => {
+  const template = path.join(makeFolder(), 'chat.jinja');
+  fs.writeFileSync(template, '{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if tools %}{{ tools | tojson }}{% endif %}');
+  const worker = await startWorker({ slots: 4, 'chat-template': template }, { env: { LD_PRELOAD: PRELOAD, FAILING_MALLOC: ONE_OF } });
+  t.after(() => worker.stop());
+  const call = async (where, body) => {
+    const r = await fetch(worker.url + where, { method: body ? 'POST' : 'GET', body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE_MS) });
+    return { status: r.status, text: await r.text() };
+  };
+  const ask = async (body) => told(body, await call('/v1/inference', body));
+  const whole = [];
+  for (const body of ASKED) whole.push(await ask(body), await ask(body)); // the second on what is kept of the first
+  for (const [i, text] of whole.entries()) assert.ok(text.length > 50 && text === whole[i - i % 2], text);
+  const before = { kb: residentKb(worker.pid), files: openFiles(worker.pid) }, ends = {};
+  worker.signal('SIGUSR1');
+  const end = Date.now() + MS;
+  await Promise.all(Array.from({ length: CLIENTS }, async (_, c) => {
+    for (let i = c; Date.now() < end; i++) {
+      const at = i % ASKED.length;
+      const got = await ask(ASKED[at]).catch((e) => (e.name === 'TimeoutError' ? 'late' : 'cut'));
+      const how = got.length > 50 ? 200 : got;
+      if (how === 200) assert.strictEqual(got, whole[2 * at], JSON.stringify(ASKED[at]));
+      ends[how] = (ends[how] ?? 0) + 1;
+      for (const body of [{ content: 'hello world' }, { tokens: [1, 5, 9] }]) await call(body.tokens ? '/v1/detokenize' : '/v1/tokenize', body).catch(() => {});
+    }
+  }));
+  worker.signal('SIGUSR1');
+  assert.ok(ends[200] > 100 && ends[500] > 0 && !ends.late, JSON.stringify(ends));
+  assert.ok(!ends[400] && !ends[404], `${JSON.stringify(ends)}: nothing was wrong with what was asked`);
+  for (const [i, body] of ASKED.entries()) assert.strictEqual(await ask(body), whole[2 * i]);
+  await until(() => openFiles(worker.pid) <= before.files + 16, () => `${openFiles(worker.pid)} open files, ${before.files} before`);
+  assert.ok(residentKb(worker.pid) < before.kb + 8192, `${before.kb} kB before, ${residentKb(worker.pid)} now`);
 });

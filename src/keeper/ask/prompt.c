@@ -25,6 +25,14 @@ static void say_waiting(bool quiet)
         term_note(&term, "Reading the prompt from standard input, to its end.");
 }
 
+/* What was put has failed: where the text comes from, "" for an option. */
+static int no_place(const struct buf *text, const char *from, struct err *err)
+{
+    if (buf_is_over(text))
+        return err_set(err, ERR_LIMIT, "the prompt%s is longer than %u bytes", from, PROMPT_MAX);
+    return err_no_memory(err, text->len, "the prompt");
+}
+
 static int read_stdin(struct buf *text, bool quiet, struct err *err)
 {
     char piece[16384];
@@ -44,8 +52,7 @@ static int read_stdin(struct buf *text, bool quiet, struct err *err)
         if (n == 0)
             return 0;
         if (buf_put(text, piece, (size_t)n))
-            return err_set(err, ERR_LIMIT, "the prompt on standard input is longer than %u bytes",
-                           PROMPT_MAX);
+            return no_place(text, " on standard input", err);
     }
 }
 
@@ -92,7 +99,7 @@ static int put_all(const struct prompt_source *from, bool from_stdin, struct buf
     if (from->add_stdin)
         buf_puts(text, "\n\n");
     if (buf_failed(text))
-        return err_set(err, ERR_LIMIT, "the prompt is longer than %u bytes", PROMPT_MAX);
+        return no_place(text, "", err);
     return from->add_stdin ? put_stdin(text, from->quiet, err) : 0;
 }
 

@@ -29,8 +29,11 @@ int keeper_open(struct keeper *k, const struct cli_command *command, const struc
         rc = config_open(home, &k->config, &err);
     free(home);
     if (rc) /* what cannot be read is not what somebody has written wrong */
-        return keeper_fail_err(
-            k, rc == ERR_DENIED || rc == ERR_IO ? API_INTERNAL : API_INVALID_REQUEST, &err);
+        return keeper_fail_err(k,
+                               rc == ERR_DENIED || rc == ERR_IO || rc == ERR_NO_MEMORY
+                                   ? API_INTERNAL
+                                   : API_INVALID_REQUEST,
+                               &err);
     return CLI_GO;
 }
 

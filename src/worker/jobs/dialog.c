@@ -28,16 +28,15 @@ struct dialog {
     size_t n_lead;
 };
 
-/* A token as it is spelled (free()); "" for none. */
+/* A token as it is spelled (free()); "" for none. NULL: no memory. */
 static char *spelling(const struct engine_model *m, int32_t id)
 {
     struct buf text;
-    char *copy;
+    char *copy = NULL;
 
     buf_init(&text, TOKEN_MAX_BYTES);
-    if (id >= 0)
-        engine_token_bytes(m, id, true, &text);
-    copy = str_ndup(buf_str(&text), text.len);
+    if (id < 0 || engine_token_bytes(m, id, true, &text) == 0)
+        copy = str_ndup(buf_str(&text), text.len);
     buf_done(&text);
     if (copy)
         utf8_mend(copy); /* any bytes may be a token; JSON takes text alone */
@@ -124,6 +123,7 @@ static int sort_tokens(struct dialog *d, struct err *err)
 {
     struct engine_model_info info;
     struct buf text;
+    int rc;
 
     engine_model_info(d->model, &info);
     d->n_vocab = info.n_vocab;
@@ -132,14 +132,15 @@ static int sort_tokens(struct dialog *d, struct err *err)
     if (!d->marks || !d->ends)
         return err_no_memory(err, info.n_vocab * sizeof *d->marks, "the template's marks");
     buf_init(&text, TOKEN_MAX_BYTES);
-    for (int32_t id = 0; id < (int32_t)info.n_vocab; id++) {
+    for (int32_t id = 0; id < (int32_t)info.n_vocab && !buf_failed(&text); id++) {
         if (engine_is_eog(d->model, id))
             d->ends[d->n_ends++] = id;
         else if (is_mark(d, id, &text))
             d->marks[d->n_marks++] = id;
     }
+    rc = buf_failed(&text) ? err_no_memory(err, TOKEN_MAX_BYTES, "a token's text") : 0;
     buf_done(&text);
-    return 0;
+    return rc;
 }
 
 /* What a prompt without a text is. */

@@ -297,7 +297,8 @@ static void put_piece(struct buf *out, const struct engine_model *m, int32_t id)
     struct buf piece;
 
     buf_init(&piece, TOKEN_MAX);
-    engine_token_bytes(m, id, true, &piece);
+    if (engine_token_bytes(m, id, true, &piece))
+        buf_lose(out);
     buf_printf(out, "{\"id\":%d,\"piece\":", id);
     if (str_is_utf8(buf_str(&piece), piece.len)) {
         json_put_string(out, buf_str(&piece), piece.len);

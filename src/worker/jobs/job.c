@@ -315,9 +315,11 @@ static void add_token(struct job *j, int32_t id)
 /* The constraint lets the answer neither go on nor end. */
 static void fail_stuck(struct job *j, const struct err *why)
 {
-    enum api_code code = why->code == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INVALID_REQUEST;
+    bool ours = why->code == ERR_NO_MEMORY;
 
-    job_fail(j, code, "The answer's grammar leaves no way on behind %llu tokens: %s.",
+    job_fail(j, ours ? API_INSUFFICIENT_MEMORY : API_INVALID_REQUEST,
+             ours ? "The answer's grammar could not be followed behind %llu tokens: %s."
+                  : "The answer's grammar leaves no way on behind %llu tokens: %s.",
              (unsigned long long)j->end.tokens_out, why->text);
 }
 

@@ -37,7 +37,8 @@ static void put_token(struct buf *out, const struct engine_model *m, int32_t id,
     struct buf text;
 
     buf_init(&text, TOKEN_MAX_BYTES);
-    engine_token_bytes(m, id, true, &text);
+    if (engine_token_bytes(m, id, true, &text))
+        buf_lose(out);
     buf_printf(out, "{\"id\":%d,\"t\":", id);
     json_put_string(out, buf_str(&text), text.len);
     buf_puts(out, ",\"bytes\":[");

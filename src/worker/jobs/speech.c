@@ -137,14 +137,18 @@ void speech_score(struct speech *s, int32_t token, const float *logits, uint32_t
 
 int speech_put(struct speech *s, int32_t token, struct outbox *out, uint64_t tokens_out)
 {
+    int rc;
+
     if (s->split && dialog_is_mark(s->p.dialog, token)) {
         engine_detok_end(s->detok, &s->piece);
         engine_token_bytes(s->p.model, token, true, &s->piece);
     } else {
         engine_detok_put(s->detok, token, &s->piece);
     }
-    if (stopper_put(s->stopper, s->piece.data, s->piece.len, &s->ready) == 1)
+    rc = stopper_put(s->stopper, s->piece.data, s->piece.len, &s->ready);
+    if (rc == 1)
         return 1;
+    s->lost = s->lost || rc;
     return give(s, out, tokens_out, false);
 }
 
@@ -156,7 +160,7 @@ void speech_forgo_calls(struct speech *s)
 
 int speech_finish(struct speech *s, struct outbox *out, uint64_t tokens_out)
 {
-    stopper_end(s->stopper, &s->ready);
+    s->lost = s->lost || stopper_end(s->stopper, &s->ready);
     return give(s, out, tokens_out, true);
 }
 

@@ -25,8 +25,8 @@ void stopper_free(struct stopper *s);
 
 /*
  * Takes n bytes and puts what can be given out behind `out`. 1 once a stop string is complete
- * (nothing may be put any more), 0 to go on, -1 when `out` is full, or
- * there is no memory for what is held back.
+ * (nothing may be put any more), 0 to go on, -1 when `out` is full, or there is no memory for what
+ * is held back: text is lost then.
  */
 int stopper_put(struct stopper *s, const char *bytes, size_t n, struct buf *out);
 

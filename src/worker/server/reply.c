@@ -37,9 +37,11 @@ struct reply {
     json_t *calls;          /* of one: {"id","name","arguments"} */
     struct buf args;        /* of the last of them, which has none yet */
     bool crowded;           /* what it keeps is too much beside what others do */
-    bool lost;              /* an event could not be sent: the answer ends with an error */
-    uint64_t n_events;      /* events with text sent */
-    uint64_t first_count;   /* tokens the first text came with */
+    /* The answer, or an event of it, is too long; or there was no memory for it: it ends with an
+     * error. */
+    bool over, lost;
+    uint64_t n_events;    /* events with text sent */
+    uint64_t first_count; /* tokens the first text came with */
     int64_t first_ms, metrics_ms;
 };
 
@@ -123,6 +125,12 @@ static void reply_free(struct reply *r)
     free(r);
 }
 
+static void note_loss(struct reply *r, bool is_over)
+{
+    r->over |= is_over;
+    r->lost |= !is_over;
+}
+
 /* Sends what was put into the server's scratch; a client too slow for it will be gone. What is too
  * long for an event, or for the memory there is, is not left out in silence. */
 static void send_event(struct reply *r)
@@ -132,7 +140,8 @@ static void send_event(struct reply *r)
     if (r->sse && (buf_failed(json) || sse_send(r->sse, json->data, json->len))) {
         bool gone = sse_is_broken(r->sse);
 
-        r->lost = r->lost || !gone;
+        if (!gone)
+            note_loss(r, buf_is_over(json) || json->len > SSE_EVENT_MAX);
         job_wish_end(r->job, gone ? JOB_DISCONNECT : JOB_DROP);
     }
     buf_clear(json);
@@ -245,10 +254,11 @@ static void collect(struct reply *r, const struct outbox_note *note, const char 
         rc = buf_put(&r->args, text, note->n);
         break;
     }
-    if (rc || collect_scores(r, text + note->n, note->n_scores)) {
-        r->text.failed = true;
-        job_wish_end(r->job, JOB_DROP);
-    }
+    if (rc == 0 && collect_scores(r, text + note->n, note->n_scores) == 0)
+        return;
+    note_loss(r, buf_is_over(&r->text) || buf_is_over(&r->reasoning) || buf_is_over(&r->scores) ||
+                     buf_is_over(&r->args));
+    job_wish_end(r->job, JOB_DROP);
 }
 
 /* ---- events -------------------------------------------------------------- */
@@ -400,15 +410,14 @@ void reply_end(struct job *j)
                  "The requests that wait here hold nearly all the memory they may have together; "
                  "what this one's answer is to be like takes %zu bytes more.",
                  j->n_kept);
-    else if (buf_failed(&r->text))
-        job_fail(
-            j, API_INVALID_REQUEST,
-            "The answer has over %u bytes, or there is no memory for it: ask for it as a stream.",
-            REPLY_TEXT_MAX);
-    else if (r->lost)
-        job_fail(j, API_INTERNAL,
-                 "An event of the answer has over %u bytes, or there is no memory for it.",
+    else if (r->over && r->sse)
+        job_fail(j, API_INTERNAL, "An event of the answer has over %u bytes and cannot be sent.",
                  SSE_EVENT_MAX);
+    else if (r->over)
+        job_fail(j, API_INVALID_REQUEST, "The answer has over %u bytes: ask for it as a stream.",
+                 REPLY_TEXT_MAX);
+    else if (r->lost)
+        job_fail(j, API_INTERNAL, "There was no memory left for the answer's text.");
     else if (j->kind != JOB_INFERENCE && !j->answer && !j->failed)
         job_fail(j, API_REQUEST_CANCELLED, "It was cancelled before it was answered.");
     say_when(r->server, j);
