@@ -50,8 +50,8 @@ void buf_drop(struct buf *b, size_t n);
 /* The text, never NULL ("" when empty). Belongs to the buffer, valid until the next call on it. */
 const char *buf_str(const struct buf *b);
 
-/* Hands the allocation to the caller (free()), or NULL when empty or failed; the buffer is empty.
- */
+/* Hands the allocation to the caller (free()), or NULL when nothing was ever put, or one failed;
+ * the buffer is empty. */
 char *buf_take(struct buf *b);
 
 static inline bool buf_failed(const struct buf *b)

@@ -349,7 +349,9 @@ int path_read_open(int fd, const char *path, size_t max_bytes, char **out, size_
     char *text;
     int rc;
 
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, ERR_IO, errno, "cannot examine %s", path);
+    if (!S_ISREG(st.st_mode))
         return err_set(err, ERR_INVALID, "%s is not a regular file", path);
     if ((uint64_t)st.st_size > max_bytes)
         return err_set(err, ERR_LIMIT, "%s has %lld bytes, more than the limit of %zu", path,

@@ -28,7 +28,7 @@ struct config {
     struct err foreign; /* of a variable that others use, too; code 0 = none is wrong */
 };
 
-/* Puts a node into a list: replaces one of that name only when `replace`, else ERR_CONFLICT. */
+/* Puts a node into a list; ERR_CONFLICT where there is one of that name, ERR_LIMIT, ERR_INVALID. */
 int config_nodes_put(struct config_nodes *nodes, const char *name, const char *address,
                      struct err *err);
 

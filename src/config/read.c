@@ -266,7 +266,7 @@ int config_read_environment(struct config *c, struct err *err)
         const char *value = env_value(&config_table[i], name);
         int rc = value ? take_value(c, i, value, err) : 0;
 
-        if (rc == ERR_INVALID && !str_starts(name, "RBEE_")) {
+        if ((rc == ERR_INVALID || rc == ERR_LIMIT) && !str_starts(name, "RBEE_")) {
             take_foreign(c, i, value, name);
         } else if (rc) {
             err_prefix(err, "the environment's %s", name);

@@ -33,8 +33,8 @@ struct engine_model;
 /*
  * Opens a GGUF file (all parts of a split one), reads and checks its header, hyper-parameters,
  * every tensor the architecture needs (type and shape), and its tokenizer. No weight is read yet.
- * ERR_NOT_FOUND, ERR_INVALID, ERR_UNSUPPORTED (what is supported is in the text), ERR_LIMIT,
- * ERR_NO_MEMORY. Free with engine_model_close, after the engines that use it.
+ * ERR_NOT_FOUND, ERR_IO, ERR_INVALID, ERR_UNSUPPORTED (what is supported is in the text),
+ * ERR_LIMIT, ERR_NO_MEMORY. Free with engine_model_close, after the engines that use it.
  */
 int engine_model_open(const char *path, struct engine_model **out, struct err *err);
 /*

@@ -231,7 +231,9 @@ int engine_inspect_files(struct gguf_files *files, struct buf *out, struct err *
 
     if (rc == 0)
         rc = inspect(g, out, err);
-    if (rc == 0 && buf_failed(out))
+    if (rc == 0 && buf_failed(out) && !buf_is_over(out))
+        rc = err_no_memory(err, out->len, "what the file holds");
+    else if (rc == 0 && buf_failed(out))
         rc = err_set(err, ERR_LIMIT, "what '%s' holds does not fit in %zu bytes", files->path,
                      out->max);
     return rc;

@@ -151,7 +151,8 @@ int engine_vocab_detokenize(const struct engine_vocab *v, const int32_t *ids, si
                            i + 1, ids[i], tok_n_vocab(v->tok));
         }
         buf_clear(&piece);
-        tok_piece(v->tok, ids[i], special, &piece);
+        if (tok_piece(v->tok, ids[i], special, &piece))
+            buf_lose(out);
         if (piece.len > 0) {
             size_t skip = strip && piece.data[0] == ' ';
 
@@ -160,6 +161,8 @@ int engine_vocab_detokenize(const struct engine_vocab *v, const int32_t *ids, si
         }
     }
     buf_done(&piece);
+    if (buf_failed(out) && !buf_is_over(out))
+        return err_no_memory(err, out->len, "the tokens' text");
     if (buf_failed(out))
         return err_set(err, ERR_LIMIT, "the text of %zu tokens passes %zu bytes", n_ids, out->max);
     return 0;

@@ -58,8 +58,8 @@ struct grammar_stop {
     uint64_t *steps_left; /* ERR_LIMIT when these are spent; NULL: no such number */
 };
 
-/* ERR_INVALID "grammar line N: ..."; ERR_LIMIT; ERR_NO_MEMORY; ERR_CANCELLED. The start is the rule
- * `root`. */
+/* ERR_INVALID "grammar line N: ..."; ERR_UNSUPPORTED; ERR_LIMIT; ERR_NO_MEMORY; ERR_CANCELLED. The
+ * start is the rule `root`. */
 int grammar_from_gbnf(const char *text, size_t n_bytes, const struct grammar_stop *stop,
                       struct grammar **out, struct err *err);
 

@@ -178,12 +178,17 @@ static bool at_end(const struct regex *x)
     return !*x->at || *x->at == '|' || *x->at == ')';
 }
 
+/* Where a whole alternative ends; within a group '$' is none of ours. */
+static bool at_end_anchor(const struct regex *x)
+{
+    return !x->nesting && x->at[0] == '$' && (!x->at[1] || x->at[1] == '|');
+}
+
 static struct piece read_sequence(struct regex *x)
 {
     struct piece all = {.node = rules_seq(x->s->r), .adjusted = true};
 
-    while (!at_end(x) && !(x->at[0] == '$' && (!x->at[1] || x->at[1] == '|')) &&
-           !rules_failed(x->s->r)) {
+    while (!at_end(x) && !at_end_anchor(x) && !rules_failed(x->s->r)) {
         struct piece p = read_item(x);
 
         rules_add(x->s->r, all.node, p.node);

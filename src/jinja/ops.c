@@ -188,7 +188,7 @@ static int append_bytes(struct run *r, struct value a, struct value b, struct va
     } else {
         both = arena_text(&r->arena, len);
         if (!both)
-            return run_alloc(r, len) ? ERR_LIMIT : ERR_NO_MEMORY; /* for its message */
+            return run_no_memory(r, len);
         if (run_bytes(r, a.len))
             return ERR_LIMIT;
         memcpy(both, a.u.s, a.len);

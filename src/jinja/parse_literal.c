@@ -150,7 +150,7 @@ struct node *parse_string(struct parser *p)
         room += t->len;
     text = end = arena_text(&p->program->arena, room);
     if (!text) {
-        parser_fail(p, ERR_LIMIT, "the template needs too much memory");
+        parser_no_memory(p, room);
         return NULL;
     }
     for (; p->t->kind == TOKEN_STRING; p->t++)

@@ -40,15 +40,20 @@ int parser_expected(struct parser *p, const char *what)
                    (unsigned)p->t->line, what, shown_bytes(p->t->len), p->t->s);
 }
 
+void parser_no_memory(struct parser *p, size_t n_bytes)
+{
+    if (p->program->arena.over_max)
+        parser_fail(p, ERR_LIMIT, "the template needs too much memory to compile");
+    else
+        err_no_memory(p->err, n_bytes, "the template's program");
+}
+
 struct node *parser_node(struct parser *p, enum node_kind kind)
 {
     struct node *n = arena_alloc(&p->program->arena, sizeof *n);
 
     if (!n) {
-        if (p->program->arena.over_max)
-            parser_fail(p, ERR_LIMIT, "the template needs too much memory to compile");
-        else
-            err_no_memory(p->err, sizeof *n, "the template's program");
+        parser_no_memory(p, sizeof *n);
         return NULL;
     }
     n->kind = (uint8_t)kind;

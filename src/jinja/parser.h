@@ -64,6 +64,8 @@ struct node *parser_make(struct parser *p, enum node_kind kind, uint32_t line, s
 /* "template line N: expected <what> but found '<token>'"; the code. */
 int parser_expected(struct parser *p, const char *what);
 int parser_fail(struct parser *p, enum err_code code, const char *what);
+/* What the program's arena did not give: over the most it may have, or out of memory. */
+void parser_no_memory(struct parser *p, size_t n_bytes);
 bool parser_is_name(const struct parser *p, const char *name);
 bool parser_is_sign(const struct parser *p, const char *sign);
 bool parser_skip_name(struct parser *p, const char *name);

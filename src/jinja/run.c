@@ -69,7 +69,7 @@ int run_enter(struct run *r)
     return 0;
 }
 
-static int no_memory(struct run *r, size_t n_bytes)
+int run_no_memory(struct run *r, size_t n_bytes)
 {
     if (!r->arena.over_max)
         return err_no_memory(r->err, n_bytes, "a value of the template");
@@ -82,7 +82,7 @@ void *run_alloc(struct run *r, size_t n_bytes)
     void *p = arena_alloc(&r->arena, n_bytes);
 
     if (!p)
-        no_memory(r, n_bytes);
+        run_no_memory(r, n_bytes);
     return p;
 }
 
@@ -95,7 +95,7 @@ int run_grow(struct run *r, void **items, size_t item_bytes, size_t n, size_t *c
         return 0;
     if (room > r->options->max_memory_bytes / item_bytes) {
         r->arena.over_max = true;
-        return no_memory(r, 0);
+        return run_no_memory(r, 0);
     }
     if (run_bytes(r, n * item_bytes))
         return ERR_LIMIT;

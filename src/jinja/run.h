@@ -72,6 +72,8 @@ int run_chars(struct run *r, size_t n_bytes);
 /* Guards recursion; each success is paired with r->depth--. */
 int run_enter(struct run *r);
 
+/* What the arena did not give: over the most a template may have, or out of memory. The code. */
+int run_no_memory(struct run *r, size_t n_bytes);
 /* Zeroed memory of the render, or NULL after an error. */
 void *run_alloc(struct run *r, size_t n_bytes);
 /* Room for one more in a growing array of the arena; *items and *cap change. */

@@ -62,7 +62,7 @@ int value_copy_text(struct run *r, const char *s, size_t len, struct value *out)
         return run_fail(r, ERR_LIMIT, "a text has more than %u bytes", (unsigned)UINT32_MAX);
     copy = arena_text(&r->arena, len);
     if (!copy)
-        return run_alloc(r, len) ? ERR_LIMIT : ERR_NO_MEMORY; /* for its message */
+        return run_no_memory(r, len);
     memcpy(copy, s, len);
     *out = value_text(copy, len);
     return run_bytes(r, len);

@@ -583,6 +583,8 @@ static void test_schema__refuses_by_name_and_place(void **state)
          "the schema at #/pattern: 'pattern' beside 'format'"},
         {"{\"pattern\":\"(?=a)\"}",
          "the schema at #/pattern: in the pattern '(?=a)', 1 bytes into it: look-around"},
+        {"{\"pattern\":\"^(a$|b)$\"}",
+         "the schema at #/pattern: in the pattern '^(a$|b)$', 3 bytes into it: a '$'"},
         {"{\"pattern\":\"\\\\bx\"}",
          "the schema at #/pattern: in the pattern '\\bx', 2 bytes into it: '\\b'"},
         {"{\"pattern\":\"(a)\\\\1\"}",

@@ -83,8 +83,8 @@ static int map_part(struct gguf_part *p, int fd, const char *name, struct err *e
                        name);
     bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED)
-        return err_errno(err, ERR_IO, errno, "cannot map the %jd bytes of '%s'",
-                         (intmax_t)st.st_size, name);
+        return err_errno(err, errno == ENOMEM ? ERR_NO_MEMORY : ERR_IO, errno,
+                         "cannot map the %jd bytes of '%s'", (intmax_t)st.st_size, name);
     p->bytes = bytes;
     p->size_bytes = (uint64_t)st.st_size;
     p->mapped = true;

@@ -74,7 +74,8 @@ struct gguf;
 /*
  * Opens a file by path; for "x-00001-of-0000N.gguf" all N parts beside it. 0 or a negative code:
  * ERR_NOT_FOUND, ERR_IO, ERR_INVALID (text: which field, at which byte, both numbers),
- * ERR_LIMIT, ERR_NO_MEMORY. The view is freed with gguf_close (NULL is fine).
+ * ERR_UNSUPPORTED (big-endian, another version), ERR_LIMIT, ERR_NO_MEMORY. The view is freed with
+ * gguf_close (NULL is fine).
  */
 int gguf_open(const char *path, struct gguf **out, struct err *err);
 

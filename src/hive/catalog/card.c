@@ -24,13 +24,12 @@ static bool is_local(const char *repo)
 /* <models>/local/<name> */
 static int local_dir(const char *models_dir, const char *repo, char **out, struct err *err)
 {
-    char *safe;
+    char *safe = NULL;
     int rc = path_safe_component(repo + strlen(MODEL_REF_LOCAL_WORD), &safe, err);
 
     if (rc == 0 && !(*out = str_printf("%s/local/%s", models_dir, safe)))
         rc = err_no_memory(err, strlen(models_dir), "a path");
-    if (rc == 0)
-        free(safe);
+    free(safe);
     return rc;
 }
 

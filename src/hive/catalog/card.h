@@ -77,7 +77,8 @@ char *card_source(const struct card *c);
  * memory; what it says is checked like anything from outside. */
 char *card_text(const struct card *c);
 struct card *card_parse(const char *models_dir, const char *text, size_t n);
-/* In which version a card is written that can perhaps not be read; 0: it does not say. */
+/* In which version a card is written that can perhaps not be read; 0: it does not say.
+ * ERR_NO_MEMORY. */
 int card_text_version(const char *text, size_t n);
 
 /*

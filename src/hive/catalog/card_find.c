@@ -37,7 +37,7 @@ char *card_path_beside(const char *file)
     return str_printf("%s" CARD_TAIL, file);
 }
 
-/* Of path_read_file, or ERR_CONFLICT. */
+/* Of path_read_file, ERR_CONFLICT, or ERR_NO_MEMORY. */
 static int check(const char *path, struct err *err)
 {
     char *text;
@@ -48,6 +48,8 @@ static int check(const char *path, struct err *err)
         return rc;
     version = card_text_version(text, n);
     free(text);
+    if (version == ERR_NO_MEMORY)
+        return err_no_memory(err, n, path);
     if (version <= CARD_VERSION)
         return 0;
     return err_set(err, ERR_CONFLICT,
@@ -60,8 +62,9 @@ static int check(const char *path, struct err *err)
 int card_check_age(const char *path, struct err *err)
 {
     struct err why = {0};
+    int rc = check(path, &why);
 
-    return check(path, &why) == ERR_CONFLICT ? err_set(err, ERR_CONFLICT, "%s", why.text) : 0;
+    return rc == ERR_CONFLICT || rc == ERR_NO_MEMORY ? err_set(err, rc, "%s", why.text) : 0;
 }
 
 bool card_is_withheld(const char *path, struct err *why)
@@ -158,15 +161,24 @@ static int scan(struct scan *s, const char *repo)
 {
     char *dir = NULL, *local;
     bool more;
+    int rc = 0;
 
-    if (repo ? card_repo_dir(s->models_dir, repo, &dir, NULL)
-             : !(dir = path_join(s->models_dir, "hf")))
+    if (repo)
+        rc = card_repo_dir(s->models_dir, repo, &dir, NULL);
+    else
+        dir = path_join(s->models_dir, "hf");
+    if (rc == ERR_NO_MEMORY || (rc == 0 && !dir))
+        return err_no_memory(s->err, strlen(s->models_dir), "the models' folder");
+    if (rc)
         return 0;
     more = scan_dir(s, dir, repo ? 1 : SCAN_DEPTH);
     free(dir);
-    local = repo || !more ? NULL : path_join(s->models_dir, "local");
-    if (local)
-        scan_dir(s, local, SCAN_LOCAL_DEPTH);
+    if (repo || !more)
+        return s->rc;
+    local = path_join(s->models_dir, "local");
+    if (!local)
+        return err_no_memory(s->err, strlen(s->models_dir), "the models' folder");
+    scan_dir(s, local, SCAN_LOCAL_DEPTH);
     free(local);
     return s->rc;
 }

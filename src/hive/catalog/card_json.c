@@ -114,9 +114,12 @@ static void take_more(struct card *c, json_t *root)
 
 int card_text_version(const char *text, size_t n)
 {
-    json_t *root = json_load_bounded(text, n, 0, NULL);
+    json_error_t why = {0};
+    json_t *root = json_load_bounded(text, n, 0, &why);
     json_int_t version = json_integer_value(json_object_get(root, "version"));
 
+    if (!root && json_is_no_memory(&why))
+        return ERR_NO_MEMORY;
     json_decref(root);
     return version < 0 ? 0 : version > INT_MAX ? INT_MAX : (int)version;
 }

@@ -82,6 +82,16 @@ static int ask_number(struct catalog *c, const char *sql, int64_t *out, struct e
     return rc == SQLITE_ROW ? 0 : rc;
 }
 
+/* "ok", or what is wrong. */
+static int take_verdict(const struct catalog *c, const char *text, struct err *err)
+{
+    if (!text)
+        return err_no_memory(err, 0, "the catalog's verdict");
+    return str_eq(text, "ok")
+               ? 0
+               : err_set(err, ERR_INVALID, "the catalog %s is damaged: %s", c->path, text);
+}
+
 static int check_intact(struct catalog *c, struct err *err)
 {
     sqlite3_stmt *st;
@@ -91,12 +101,24 @@ static int check_intact(struct catalog *c, struct err *err)
         rc = sqlite3_step(st);
     if (rc != SQLITE_ROW)
         rc = catalog_fail(c, err);
-    else if (!str_eq((const char *)sqlite3_column_text(st, 0), "ok"))
-        rc = err_set(err, ERR_INVALID, "the catalog %s is damaged: %s", c->path,
-                     (const char *)sqlite3_column_text(st, 0));
     else
-        rc = 0;
+        rc = take_verdict(c, (const char *)sqlite3_column_text(st, 0), err);
     sqlite3_finalize(st);
+    return rc;
+}
+
+/* Are our tables there, with our columns? What could not be found out speaks against nobody. */
+static int check_tables(struct catalog *c, struct err *err)
+{
+    int64_t n;
+    int rc =
+        ask_number(c, "SELECT count(*) FROM (SELECT " CATALOG_COLUMNS " FROM models)", &n, err);
+
+    if (rc == 0)
+        rc = ask_number(
+            c, "SELECT count(*) FROM (SELECT " CATALOG_VERDICT_COLUMNS " FROM verdicts)", &n, err);
+    if (rc && sqlite3_errcode(c->db) == SQLITE_ERROR) /* "no such table", or column */
+        rc = err_set(err, ERR_INVALID, "%s is a database, but no catalog of models", c->path);
     return rc;
 }
 
@@ -122,13 +144,7 @@ static int set_up(struct catalog *c, struct err *err)
                        c->path, (long long)version, SCHEMA_VERSION);
     if (rc == 0 && version < SCHEMA_VERSION)
         rc = run(c, schema, err);
-    if (rc == 0 &&
-        (ask_number(c, "SELECT count(*) FROM (SELECT " CATALOG_COLUMNS " FROM models)", &version,
-                    err) ||
-         ask_number(c, "SELECT count(*) FROM (SELECT " CATALOG_VERDICT_COLUMNS " FROM verdicts)",
-                    &version, err)))
-        rc = err_set(err, ERR_INVALID, "%s is a database, but no catalog of models", c->path);
-    return rc;
+    return rc ? rc : check_tables(c, err);
 }
 
 static void close_to_others(const char *path)

@@ -319,9 +319,13 @@ static int read_lines(char *text, uint64_t size, struct ledger_found *found, siz
 
     for (char *end; (end = strchr(line, '\n')); line = end + 1) {
         *end = '\0';
-        if (end - line < SUM_LEN + 2 || line[SUM_LEN] != ' ' ||
-            sum_of(line + SUM_LEN + 1, (size_t)(end - line) - SUM_LEN - 1, sum) ||
-            strncmp(line, sum, SUM_LEN) != 0 || !take_line(line + SUM_LEN + 1, size, &r))
+        if (end - line < SUM_LEN + 2 || line[SUM_LEN] != ' ')
+            break;
+        if (sum_of(line + SUM_LEN + 1, (size_t)(end - line) - SUM_LEN - 1, sum)) {
+            r.no_memory = true; /* of the line nothing is known */
+            break;
+        }
+        if (strncmp(line, sum, SUM_LEN) != 0 || !take_line(line + SUM_LEN + 1, size, &r))
             break;
     }
     *good = (size_t)(line - text);
@@ -390,14 +394,17 @@ int ledger_open(const char *path, uint64_t size_bytes, uint64_t piece_bytes,
 {
     char *text = NULL;
     size_t n = 0, good = 0;
-    int rc = 0;
+    int rc;
 
     *found = (struct ledger_found){.piece_bytes = piece_bytes};
     errno = 0;
-    if (path_read_file(path, LEDGER_BYTES_MAX, &text, &n, NULL) == 0)
+    rc = path_read_file(path, LEDGER_BYTES_MAX, &text, &n, err);
+    if (rc == 0)
         rc = read_lines(text, size_bytes, found, &good, err);
     else if (is_full(errno))
-        return err_errno(err, ERR_BUSY, errno, "cannot open %s", path);
+        rc = err_errno(err, ERR_BUSY, errno, "cannot open %s", path);
+    else if (rc == ERR_NOT_FOUND || rc == ERR_INVALID || rc == ERR_LIMIT)
+        rc = 0; /* there is none, or it is no ledger */
     free(text);
     if (rc)
         return rc;

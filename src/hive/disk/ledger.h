@@ -58,8 +58,9 @@ struct ledger_found {
 /* "<part>.ledger"; free(). */
 char *ledger_path(const char *part);
 
-/* Reads what is there and opens it for appending, or begins a fresh one. ERR_BUSY: there is no
- * descriptor for it at the moment; what is there stays. */
+/* Reads what is there and opens it for appending, or begins a fresh one where there is none, or no
+ * ledger. ERR_BUSY: there is no descriptor for it at the moment. What could not be read, for that
+ * or for memory or a fault of the disk's, stays as it is. */
 int ledger_open(const char *path, uint64_t size_bytes, uint64_t piece_bytes,
                 struct ledger_found *found, struct ledger **out, struct err *err);
 void ledger_found_done(struct ledger_found *found);

@@ -18,8 +18,9 @@
 #define LOGROTATE_KEPT       3          /* older pieces of it */
 #define LOGROTATE_HARD_BYTES (4 * LOGROTATE_BYTES)
 
-/* Rotates when the file has more than max_bytes. No file is no error. ERR_IO, ERR_NO_SPACE: the log
- * was emptied all the same. */
+/* Rotates when the file has more than max_bytes. No file is no error. ERR_IO, ERR_NO_SPACE: it
+ * could not be opened and is as it was, or its piece could not be written, and it was emptied all
+ * the same. */
 int logrotate_check(const char *path, uint64_t max_bytes, unsigned kept, bool *rotated,
                     struct err *err);
 

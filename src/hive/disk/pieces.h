@@ -50,8 +50,8 @@ size_t pieces_exactly(const struct pieces *p, uint64_t from, uint64_t to);
 
 /* ---- holes ---- */
 
-/* The first free hole, at most max_bytes of it and cut where a piece ends; NULL when there is none,
- * or no memory. */
+/* The first free hole, at most max_bytes of it, or one piece, and cut where a piece ends; NULL when
+ * there is none, or no memory. */
 struct hole *pieces_take(struct pieces *p, uint64_t max_bytes);
 /* The back half of a taken one, taken by another; NULL when it is too small for that. */
 struct hole *pieces_split(struct pieces *p, struct hole *h);

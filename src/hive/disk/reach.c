@@ -41,6 +41,7 @@ struct far {
 struct reach {
     struct event_base *base;
     int list_fd; /* /proc/self/mountinfo, polled for changes; -1 = there is none */
+    bool stale;  /* a change was told, which could not be read yet */
     struct mounts mounts;
     LIST_HEAD(, far) all;
     /* A folder that was walked to over this machine's disks and no link: what begins as it does
@@ -108,7 +109,10 @@ static void renew(struct reach *r)
     struct mounts now;
     struct far *f, *next;
 
-    if (r->list_fd < 0 || poll(&p, 1, 0) <= 0 || mounts_read(r->list_fd, &now, NULL))
+    if (r->list_fd < 0 || (!r->stale && poll(&p, 1, 0) <= 0))
+        return;
+    r->stale = mounts_read(r->list_fd, &now, NULL) != 0; /* told once, by poll */
+    if (r->stale)
         return;
     mounts_done(&r->mounts);
     r->mounts = now;

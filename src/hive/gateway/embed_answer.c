@@ -123,23 +123,26 @@ static bool find_member(struct json_scan *r)
     return false;
 }
 
-/* The answer with a 0 in its vectors' place: NULL when that is no object. */
-static json_t *parse_others(const char *text, size_t n, const char *vectors, const char *behind)
+/* The answer with a 0 in its vectors' place: NULL when that is no object. ERR_NO_MEMORY. */
+static int parse_others(const char *text, size_t n, const char *vectors, const char *behind,
+                        json_t **out)
 {
     struct buf others;
+    json_error_t why = {0};
     json_t *root = NULL;
+    bool lost;
 
     buf_init(&others, n + 1);
     buf_put(&others, text, (size_t)(vectors - text));
     buf_putc(&others, '0');
     buf_put(&others, behind, (size_t)(text + n - behind));
-    if (!buf_failed(&others))
-        root = json_load_bounded(buf_str(&others), others.len, JSON_REJECT_DUPLICATES, NULL);
+    lost = buf_failed(&others);
+    if (!lost)
+        root = json_load_bounded(buf_str(&others), others.len, JSON_REJECT_DUPLICATES, &why);
+    lost = lost || (!root && json_is_no_memory(&why));
     buf_done(&others);
-    if (json_is_integer(json_object_get(root, MEMBER)))
-        return root;
-    json_decref(root);
-    return NULL;
+    *out = root;
+    return lost ? ERR_NO_MEMORY : 0;
 }
 
 static bool is_count(const json_t *value)
@@ -150,15 +153,16 @@ static bool is_count(const json_t *value)
 static int take_others(struct embed_answer *a, const char *text, size_t n, const char *vectors,
                        const char *behind)
 {
-    json_t *others = parse_others(text, n, vectors, behind);
+    json_t *others;
+    int rc = parse_others(text, n, vectors, behind, &others);
     const json_t *dimensions = json_object_get(others, "dimensions"),
                  *tokens = json_object_get(others, "prompt_tokens");
-    bool good = is_count(dimensions) && is_count(tokens) &&
-                (uint64_t)json_integer_value(dimensions) == a->n_dimensions;
+    bool good = json_is_integer(json_object_get(others, MEMBER)) && is_count(dimensions) &&
+                is_count(tokens) && (uint64_t)json_integer_value(dimensions) == a->n_dimensions;
 
     a->prompt_tokens = json_integer_value(tokens);
     json_decref(others);
-    return good ? 0 : ERR_INVALID;
+    return rc || good ? rc : ERR_INVALID;
 }
 
 int embed_answer_read(const char *text, size_t n, bool base64, struct embed_answer *out)

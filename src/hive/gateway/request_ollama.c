@@ -105,6 +105,8 @@ static void read_common(struct fields *f, struct order *o)
     const char *model = request_ollama_model(f);
 
     o->model = model ? str_dup(model) : NULL;
+    if (model && !o->model)
+        fields_lose(f);
     o->stream = true;
     fields_bool(f, "stream", &o->stream);
     o->keep_alive_given = fields_go_duration_ms(f, "keep_alive", &o->keep_alive_ms);

@@ -13,8 +13,9 @@
  *    "have": {"total_bytes","free_bytes","promised_bytes","usable_bytes","idle_bytes"},
  *    "worker_id": of the one that would be reused, or null,
  *    "ends": [{"worker_id","model_ref","frees_bytes","idle_ms"}],
- *    "decision": "reuse" | "start" | "make_room" | "refuse", "code": of a refusal, "reason": "..."}
- * or the error that a spawn would give before memory is looked at. `id` is not used.
+ *    "decision": "reuse" | "start" | "make_room" | "wait" | "refuse", "code": of a refusal,
+ * "reason": "..."} or the error that a spawn would give before memory is looked at. `id` is not
+ * used.
  */
 void explain_answer(struct hive *h, struct http_exchange *x, const char *id);
 

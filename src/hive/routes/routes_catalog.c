@@ -149,6 +149,7 @@ static enum api_code code_of(int rc)
 {
     return rc == ERR_NOT_FOUND     ? API_MODEL_NOT_FOUND
            : rc == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING
+           : rc == ERR_NO_MEMORY   ? API_INTERNAL
                                    : API_INVALID_REQUEST;
 }
 

@@ -193,6 +193,9 @@ static int conclude(struct chat *c, struct answer *a, enum generate_end end, str
         return after_cancel(c, kept);
     if (end == GENERATE_FAILED)
         return after_failure(c, kept, e);
+    if (done && !kept)
+        term_note(&c->keeper->term,
+                  "Nothing that can be kept had come: your message is taken back.");
     if (done) {
         say_limits(c);
         if (c->show_figures)
@@ -253,7 +256,8 @@ int chat_turn(struct chat *c, const char *text, size_t n)
         rc = settings_fill(c->talk.settings, messages, &request, &err);
     if (rc) {
         conversation_drop(&c->talk);
-        rc = keeper_fail_err(c->keeper, API_INVALID_REQUEST, &err);
+        rc = keeper_fail_err(c->keeper, rc == ERR_NO_MEMORY ? API_INTERNAL : API_INVALID_REQUEST,
+                             &err);
     } else {
         rc = ask(c, &request);
     }

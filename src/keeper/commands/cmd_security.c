@@ -89,7 +89,7 @@ static int verify_file(struct verifying *v, const char *path, bool may_be_cut, s
         if (rc)
             err_prefix(err, "%s, line %llu", path, (unsigned long long)number);
     }
-    if (rc == 0 && ferror(f)) /* what could not be read is not as it was written */
+    if (rc == 0 && !feof(f)) /* what could not be read is not as it was written */
         rc = err_errno(err, ERR_IO, errno, "%s cannot be read behind line %llu", path,
                        (unsigned long long)number);
     v->n_files++;

@@ -330,7 +330,12 @@ static int send_all(struct push *p)
 
     if (!p->piece)
         p->piece = malloc(PUSH_PIECE_BYTES);
-    if (!p->piece || n != json_array_size(answers)) {
+    if (!p->piece) {
+        api_error_set(p->e, API_INTERNAL, "keeper", "out of memory: %u bytes for a piece",
+                      PUSH_PIECE_BYTES);
+        return -1;
+    }
+    if (n != json_array_size(answers)) {
         api_error_set(p->e, API_INTERNAL, "keeper",
                       "the hive there tells of %zu files, sent are %zu", json_array_size(answers),
                       n);
