@@ -195,10 +195,9 @@ static void take_bias(struct checks *c, const struct field *f, const json_t *val
 static void take_schema(struct checks *c, const struct field *f, const json_t *value)
 {
     if (json_is_object(value) || json_is_boolean(value))
-        c->r->json_schema = json_copy_all(value);
+        c->r->json_schema = json_incref((json_t *)(uintptr_t)value);
     else
         checks_fail(c, f->name, "JSON Schema", "json_schema must be an object, true or false.");
-    c->no_memory = c->no_memory || (json_is_object(value) && !c->r->json_schema);
 }
 
 static void take_grammar(struct checks *c, const struct field *f, const json_t *value)

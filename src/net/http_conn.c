@@ -28,6 +28,7 @@
 
 #define KEY_PHASES  8           /* > the number of phases */
 #define PUSHED_KEPT (16u << 10) /* bytes of memory for sending by TLS that a connection keeps */
+#define FLUSH_BYTES (1u << 20)  /* sent in one go */
 #define MANY        256         /* connections whose memory is worth giving back */
 
 static struct timeval to_timeval(int64_t ms)
@@ -200,10 +201,18 @@ static void conn_drained(struct http_conn *c)
     tell_drained(c);
 }
 
+/* A client that reads as fast as we write would have the loop for all of a large answer: the event
+ * comes again. */
 static void conn_flush(struct http_conn *c)
 {
+    size_t until = c->out_sent + FLUSH_BYTES;
+
     while (c->out_sent < c->out.len) {
-        ssize_t n = http_wire_send(c, c->out.data + c->out_sent, c->out.len - c->out_sent);
+        ssize_t n;
+
+        if (c->out_sent >= until)
+            return;
+        n = http_wire_send(c, c->out.data + c->out_sent, c->out.len - c->out_sent);
 
         if (n < 0) {
             if (!is_passing(errno))

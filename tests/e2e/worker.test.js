@@ -427,6 +427,16 @@ describe('refusals', { skip }, () => {
     assert.match(error.message, /has 1310720 bytes, which are at least \d+ tokens/); // they were not counted
   });
 
+  /* By its bytes it might have fitted: all of it was made into tokens, up to sixteen seconds for 16 MB. */
+  test('nor is one counted to its end that turns out not to fit', async () => {
+    const model = path.join(makeFolder(), 'wide.gguf'), ctx = 196608;
+    writeHollowModel(model, { layers: 1, ctx });
+    const wide = await ready(await startWorker({ model, ctx, slots: 1 }));
+    const error = assertError(await post(wide, { prompt: 'word '.repeat(215000), max_tokens: 1 }), 400, 'CONTEXT_LENGTH_EXCEEDED');
+    assert.deepStrictEqual([error.details.prompt_bytes, error.details.prompt_tokens_least], [1075000, ctx + 1]);
+    await wide.stop();
+  });
+
   test('unknown routes and wrong methods', async () => {
     assertError(await get(worker, '/'), 404, 'NOT_FOUND');
     assertError(await get(worker, '/v1/inference/'), 404, 'NOT_FOUND');

@@ -693,7 +693,7 @@ static int tokenize_dialog(void)
     struct err err = {0};
     int32_t *ids = NULL;
     size_t n = 0;
-    int rc = dialog_tokenize(dialog, "a b", 3, NULL, &ids, &n, &err);
+    int rc = dialog_tokenize(dialog, "a b", 3, SIZE_MAX, NULL, &ids, &n, &err);
 
     if (rc == 0 && (n < 2 || ids[0] != RANDOM_MODEL_BOS || ids[1] == RANDOM_MODEL_BOS))
         rc = OOM_WRONG;

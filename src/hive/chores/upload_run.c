@@ -40,15 +40,16 @@ static uint64_t total_of(const struct manifest_model *model)
 
 /* ---- what is missing ---- */
 
-static json_t *ranges_json(const struct upload_file *f)
+#define RANGES_MAX 16384 /* a sender leaves one or two a file; more would not fit in an event */
+
+/* *left: how many ranges may be told still, of all files; the rest is told the next time. */
+static json_t *ranges_json(const struct upload_file *f, unsigned *left)
 {
     json_t *list = json_array();
-    uint64_t at = 0, first, last;
+    const struct hole *h = NULL;
 
-    while (list && pieces_hole_in(f->pieces, at, f->size_bytes, &first, &last)) {
-        json_array_append_new(list, json_pack("[I, I]", (json_int_t)first, (json_int_t)last));
-        at = last;
-    }
+    for (; list && *left > 0 && pieces_next_hole(f->pieces, &h); --*left)
+        json_array_append_new(list, json_pack("[I, I]", (json_int_t)h->from, (json_int_t)h->to));
     return list;
 }
 
@@ -64,10 +65,11 @@ static uint64_t missing_of(const struct upload *u)
 static void say_missing(struct upload *u, struct chore *c)
 {
     json_t *files = json_array();
+    unsigned left = RANGES_MAX;
 
     for (size_t i = 0; i < upload_model(u)->n_files; i++)
         json_array_append_new(files, json_pack("{s:s, s:o}", "file", upload_model(u)->files[i].file,
-                                               "missing", ranges_json(&u->files[i])));
+                                               "missing", ranges_json(&u->files[i], &left)));
     chore_say(c, json_pack("{s:s, s:I, s:I, s:o}", "stage", "missing", "bytes_missing",
                            (json_int_t)missing_of(u), "bytes_total",
                            (json_int_t)total_of(upload_model(u)), "files", files));

@@ -208,6 +208,16 @@ bool pieces_hole_in(const struct pieces *p, uint64_t from, uint64_t to, uint64_t
     return false;
 }
 
+bool pieces_next_hole(const struct pieces *p, const struct hole **cursor)
+{
+    const struct hole *h = *cursor ? (*cursor)->next : p->holes;
+
+    while (h && h->from == h->to)
+        h = h->next;
+    *cursor = h;
+    return h != NULL;
+}
+
 uint64_t pieces_there_until(const struct pieces *p, uint64_t from)
 {
     uint64_t end = p->size, first, last;

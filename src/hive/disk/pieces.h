@@ -62,6 +62,8 @@ void pieces_fill(struct pieces *p, struct hole *h, uint64_t n);
 /* The first part of [from, to) that is in any hole. False when none is. */
 bool pieces_hole_in(const struct pieces *p, uint64_t from, uint64_t to, uint64_t *first,
                     uint64_t *last);
+/* The next hole that is none empty, behind *cursor, which begins as NULL. False: there is none. */
+bool pieces_next_hole(const struct pieces *p, const struct hole **cursor);
 /* Up to where all bytes from `from` on are there, and nothing of them is doubted. */
 uint64_t pieces_there_until(const struct pieces *p, uint64_t from);
 /* [from, to) is no hole any more: it is there, or is said to be. Not within taken holes, unless the

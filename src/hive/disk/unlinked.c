@@ -3,14 +3,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static size_t most(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur / UNLINKED_SHARE > UNLINKED_MAX)
+        return UNLINKED_MAX;
+    return limit.rlim_cur / UNLINKED_SHARE;
+}
 
 /* -1: it is not there, or need not be held, or cannot be. */
 static int hold(const struct unlinked *u, const char *path)
 {
     struct stat st;
-    int fd = u->n < UNLINKED_MAX ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+    int fd = u->n < most() ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
 
     if (fd < 0 || (fstat(fd, &st) == 0 && st.st_size >= UNLINKED_MIN_BYTES))
         return fd;

@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-#define UNLINKED_MAX       64         /* descriptors are dear */
+#define UNLINKED_MAX       512        /* of a model's files; but descriptors are dear: */
+#define UNLINKED_SHARE     8          /* no more than one of so many that the process may have */
 #define UNLINKED_MIN_BYTES (1u << 20) /* what is smaller goes at once */
 
 struct unlinked { /* all zero: none */

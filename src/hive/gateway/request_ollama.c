@@ -175,6 +175,12 @@ static json_t *calls_of(const json_t *calls, struct numbering *n)
     return out;
 }
 
+/* Of names and ids; a large value in the place of one is compared with nothing. */
+static bool is_same(const json_t *a, const json_t *b)
+{
+    return !json_is_object(a) && !json_is_array(a) && json_equal(a, b);
+}
+
 /* The id of the call that a result belongs to, which has its result then. */
 static json_t *call_of(const json_t *message, const json_t *name, struct numbering *n)
 {
@@ -183,7 +189,7 @@ static json_t *call_of(const json_t *message, const json_t *name, struct numberi
     size_t at = 0;
 
     while (at < n->n_open &&
-           !(given ? json_equal(n->open[at].id, id) : json_equal(n->open[at].name, name)))
+           !(given ? is_same(n->open[at].id, id) : is_same(n->open[at].name, name)))
         at++;
     if (at == n->n_open && !given)
         at = 0;

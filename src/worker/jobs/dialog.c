@@ -223,12 +223,13 @@ int dialog_render(const struct dialog *d, const struct inference_request *r,
     return chat_template_render(t, &c, out, thinking, err);
 }
 
-int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes,
+int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, size_t most,
                     const struct engine_text_stop *stop, int32_t **ids, size_t *n_ids,
                     struct err *err)
 {
     int32_t *all;
-    int rc = engine_tokenize(d->model, text, n_bytes, ENGINE_PARSE_SPECIAL, stop, ids, n_ids, err);
+    int rc = engine_tokenize_most(d->model, text, n_bytes, ENGINE_PARSE_SPECIAL, most, stop, ids,
+                                  n_ids, err);
 
     if (rc || !d->n_lead || (*n_ids && (*ids)[0] == d->lead[0]))
         return rc;

@@ -46,8 +46,9 @@ int dialog_render(const struct dialog *d, const struct inference_request *r,
                   const struct jinja_stop *stop, struct buf *out, bool *thinking, struct err *err);
 
 /* Tokens of a rendered prompt: marks are tokens, and the model's BOS is there once. *ids is
- * malloc'ed; behind an error it is as it was, or NULL. Errors and `stop` as engine_tokenize. */
-int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes,
+ * malloc'ed; behind an error it is as it was, or NULL. Errors, `most` and `stop` as
+ * engine_tokenize_most. */
+int dialog_tokenize(const struct dialog *d, const char *text, size_t n_bytes, size_t most,
                     const struct engine_text_stop *stop, int32_t **ids, size_t *n_ids,
                     struct err *err);
 

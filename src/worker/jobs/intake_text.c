@@ -41,21 +41,10 @@ static int refuse(struct job *j, const char *field, const struct err *err)
 
 #define COUNTED_MAX (1u << 20) /* bytes: they are tokens in a second or less */
 
-/*
- * A text that cannot fit is refused before it is made into tokens: 16 MB take 16 s and more, in
- * which no other request is taken in. A shorter one is told its true number, by which agents
- * shorten a conversation. -1: the job is over.
- */
-static int check_length(const struct intake_model *with, struct job *j, size_t n_bytes)
+/* It was not, or not all of it, made into tokens. */
+static void refuse_uncounted(const struct intake_model *with, struct job *j, size_t n_bytes,
+                             size_t least)
 {
-    struct engine_model_info info;
-    size_t least;
-
-    engine_model_info(with->model, &info);
-    if (info.embeds || !info.longest_token || n_bytes <= COUNTED_MAX ||
-        n_bytes / info.longest_token < with->n_ctx)
-        return 0;
-    least = n_bytes / info.longest_token;
     job_fail(j, API_CONTEXT_LENGTH_EXCEEDED,
              "The prompt has %zu bytes, which are at least %zu tokens, and the context holds %u: "
              "at most %u can be a prompt's, one is for the answer.",
@@ -67,6 +56,22 @@ static int check_length(const struct intake_model *with, struct job *j, size_t n
         json_object_set_new(j->error.details, "prompt_tokens_least",
                             json_integer((json_int_t)least));
     }
+}
+
+/*
+ * A text that cannot fit is refused before it is made into tokens: 16 MB take 16 s and more, in
+ * which no other request is taken in. A shorter one is told its true number, by which agents
+ * shorten a conversation. -1: the job is over.
+ */
+static int check_length(const struct intake_model *with, struct job *j, size_t n_bytes)
+{
+    struct engine_model_info info;
+
+    engine_model_info(with->model, &info);
+    if (info.embeds || !info.longest_token || n_bytes <= COUNTED_MAX ||
+        n_bytes / info.longest_token < with->n_ctx)
+        return 0;
+    refuse_uncounted(with, j, n_bytes, n_bytes / info.longest_token);
     return -1;
 }
 
@@ -155,6 +160,21 @@ static int check_names(struct job *j)
     return 0;
 }
 
+/* A longer text's tokens are found until it is known not to fit. */
+static size_t most_of(const struct intake_model *with, size_t n_bytes)
+{
+    return n_bytes > COUNTED_MAX ? with->n_ctx : SIZE_MAX;
+}
+
+/* The job is over where they were not all found. */
+static void check_counted(const struct intake_model *with, struct job *j, size_t n_bytes)
+{
+    size_t most = most_of(with, n_bytes);
+
+    if (j->n_tokens > most)
+        refuse_uncounted(with, j, n_bytes, most + 1);
+}
+
 static int render(const struct intake_model *with, struct job *j, struct err *err)
 {
     const struct jinja_stop stop = {.is_asked = job_is_to_end, .arg = j};
@@ -167,9 +187,12 @@ static int render(const struct intake_model *with, struct job *j, struct err *er
     j->template = dialog_template(with->dialog, &j->request);
     if (rc == 0)
         one_call_alone(j);
-    if (rc == 0 && check_names(j) == 0 && check_length(with, j, text.len) == 0)
-        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &tokens_stop, &j->tokens,
-                             &j->n_tokens, err);
+    if (rc == 0 && check_names(j) == 0 && check_length(with, j, text.len) == 0) {
+        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, most_of(with, text.len),
+                             &tokens_stop, &j->tokens, &j->n_tokens, err);
+        if (rc == 0)
+            check_counted(with, j, text.len);
+    }
     buf_done(&text);
     j->dialog = with->dialog;
     return rc;
@@ -179,14 +202,20 @@ static int tokenize(const struct intake_model *with, struct job *j, struct err *
 {
     const struct engine_text_stop stop = {.is_asked = job_is_to_end, .arg = j};
     const struct inference_request *r = &j->request;
+    size_t most = most_of(with, r->prompt_bytes);
+    int rc;
 
     if (check_length(with, j, r->prompt_bytes))
         return 0;
     if (r->parse_special)
-        return dialog_tokenize(with->dialog, r->prompt, r->prompt_bytes, &stop, &j->tokens,
-                               &j->n_tokens, err);
-    return engine_tokenize(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_BOS, &stop,
-                           &j->tokens, &j->n_tokens, err);
+        rc = dialog_tokenize(with->dialog, r->prompt, r->prompt_bytes, most, &stop, &j->tokens,
+                             &j->n_tokens, err);
+    else
+        rc = engine_tokenize_most(with->model, r->prompt, r->prompt_bytes, ENGINE_ADD_BOS, most,
+                                  &stop, &j->tokens, &j->n_tokens, err);
+    if (rc == 0)
+        check_counted(with, j, r->prompt_bytes);
+    return rc;
 }
 
 static int make_guard(const struct intake_model *with, struct job *j, struct err *err)
@@ -279,8 +308,8 @@ static int answer_render(const struct intake_model *with, struct job *j, struct 
     buf_init(&text, CHAT_MAX_PROMPT_BYTES);
     rc = dialog_render(with->dialog, &j->request, &stop, &text, NULL, err);
     if (rc == 0)
-        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, &tokens_stop, &ids, &n_ids,
-                             err);
+        rc = dialog_tokenize(with->dialog, buf_str(&text), text.len, SIZE_MAX, &tokens_stop, &ids,
+                             &n_ids, err);
     if (rc == 0) {
         buf_puts(out, "{\"prompt\":");
         json_put_string(out, buf_str(&text), text.len);

@@ -171,6 +171,12 @@ void job_reuse(struct job *j, struct engine *engine)
     j->n_fed = n;
 }
 
+void job_close(struct job *j)
+{
+    guard_free(j->guard);
+    j->guard = NULL;
+}
+
 void job_give_back(struct job *j, struct engine *engine)
 {
     if (j->seq >= 0)
@@ -181,6 +187,7 @@ void job_give_back(struct job *j, struct engine *engine)
     draft_done(&j->draft);
     j->sampler = NULL;
     j->speech = NULL;
+    job_close(j);
 }
 
 uint32_t job_guess(struct job *j, const struct engine *engine, uint32_t most, double price)

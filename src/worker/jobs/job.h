@@ -119,8 +119,13 @@ int32_t job_row_token(const struct job *j, uint32_t i);
 int job_begin(struct job *j, struct engine *engine, bool guess, struct err *err);
 /* Of a job in prefill: takes what the engine has kept of the prompt's next tokens. */
 void job_reuse(struct job *j, struct engine *engine);
-/* Gives them back. */
+/* Gives them back, and closes the job. */
 void job_give_back(struct job *j, struct engine *engine);
+/*
+ * No more is made of it. Before the loop gets it: its guard wants the lock of its grammar, which
+ * another answer by the same grammar may hold for a tenth of a second, again and again.
+ */
+void job_close(struct job *j);
 
 /* Of a job past its prompt: at most `most` guesses for its next rows, where they pay
  * (draft_price); how many. */

@@ -32,6 +32,7 @@ struct intake {
 
 static void return_job(struct intake *in, struct job *j)
 {
+    job_close(j);
     outbox_end(in->outbox, j);
     outbox_flush(in->outbox);
 }

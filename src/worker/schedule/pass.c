@@ -57,6 +57,7 @@ void pass_add(struct pass *p, struct job *j)
     if (rc) {
         job_fail(j, rc == ERR_NO_MEMORY ? API_INSUFFICIENT_MEMORY : API_INTERNAL,
                  "The answer could not be begun: %s.", err.text);
+        job_close(j);
         outbox_end(p->outbox, j);
         return;
     }

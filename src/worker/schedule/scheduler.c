@@ -109,6 +109,7 @@ static void note_left(struct scheduler *s, uint32_t n)
 static void end_waiting(struct scheduler *s, struct job *j)
 {
     note_left(s, 1);
+    job_close(j);
     outbox_end(s->params.outbox, j);
 }
 
