@@ -269,13 +269,28 @@ static int add_made(struct keys *k, void *arg, struct err *err)
     return keys_add(k, c->key, c->name, clock_unix_ms() / 1000, err);
 }
 
+/* A key that nobody has seen opens nothing. */
+static void take_back(const char *home, const char *key)
+{
+    unsigned char hash[SHA256_BYTES];
+    char hex[SHA256_HEX_BYTES];
+    struct keys_entry gone;
+
+    sha256_of(key, strlen(key), hash);
+    keys_revoke(home, sha256_hex(hash, hex), 0, NULL, &gone, NULL);
+}
+
 int keys_create(const char *home, const char *name, int wait_ms, const volatile bool *stop,
                 char key[ACCESS_KEY_MAX + 1], struct err *err)
 {
     struct creation c = {name, key};
+    int rc;
 
     access_make_key(key);
-    return change(home, wait_ms, stop, add_made, &c, err);
+    rc = change(home, wait_ms, stop, add_made, &c, err);
+    if (rc == ERR_IO || rc == ERR_NO_SPACE) /* it may be in the list, and nobody will be told it */
+        take_back(home, key);
+    return rc;
 }
 
 int keys_check_room(const char *home, struct err *err)

@@ -190,12 +190,12 @@ int chat_template_create(const char *text, size_t n_bytes, const char *bos, cons
         rc = err_no_memory(err, n_bytes, "the chat template");
     if (!rc)
         rc = jinja_compile(text, n_bytes, &t->program, err);
-    if (rc) {
+    if (!rc && chat_template_try(t, copy))
+        rc = err_no_memory(err, n_bytes, "trying out the chat template");
+    if (rc)
         chat_template_free(t);
-    } else {
-        chat_template_try(t, copy);
+    else
         *out = t;
-    }
     free(copy);
     return rc;
 }

@@ -14,6 +14,7 @@ struct chat_template {
     struct chat_abilities can;
     bool blind;      /* what the user says is in no prompt of it */
     bool needs_list; /* of tools, though it be empty: it fails where they are none */
+    bool untried;    /* a trial had no memory: what was found out is worth nothing */
     char *bos, *eos;
 };
 
@@ -21,7 +22,8 @@ struct chat_template {
 int chat_template_run(const struct chat_template *t, const struct chat_conversation *c,
                       uint64_t max_steps, struct buf *out, struct err *err);
 
-/* Finds out all but the program and the texts of tokens; `text` is the template's. */
-void chat_template_try(struct chat_template *t, const char *text);
+/* Finds out all but the program and the texts of tokens; `text` is the template's. ERR_NO_MEMORY.
+ */
+int chat_template_try(struct chat_template *t, const char *text);
 
 #endif

@@ -60,20 +60,23 @@ static const struct trial pair_trial = {
 enum finding { FAILS, LACKS, SHOWS };
 
 /* 0 with the prompt in *out. */
-static int render(const struct chat_template *t, const struct trial *trial, struct buf *out)
+static int render(struct chat_template *t, const struct trial *trial, struct buf *out)
 {
     json_t *messages = json_loads(trial->messages, 0, NULL);
     json_t *tools = trial->tools ? json_loads(tools_text, 0, NULL) : NULL;
     struct chat_conversation c = {.messages = messages, .tools = tools};
-    int rc = messages ? chat_template_run(t, &c, CHAT_MAX_TRY_STEPS, out, NULL) : -1;
+    int rc = ERR_NO_MEMORY;
 
+    if (messages && (tools || !trial->tools))
+        rc = chat_template_run(t, &c, CHAT_MAX_TRY_STEPS, out, NULL);
+    t->untried |= rc == ERR_NO_MEMORY;
     json_decref(messages);
     json_decref(tools);
     return rc;
 }
 
 /* Is the text in the prompt? */
-static enum finding look(const struct chat_template *t, const struct trial *trial, const char *text,
+static enum finding look(struct chat_template *t, const struct trial *trial, const char *text,
                          const char *but_not)
 {
     enum finding found = FAILS;
@@ -87,15 +90,14 @@ static enum finding look(const struct chat_template *t, const struct trial *tria
     return found;
 }
 
-static bool gives(const struct chat_template *t, const struct trial *trial, const char *text,
+static bool gives(struct chat_template *t, const struct trial *trial, const char *text,
                   const char *but_not)
 {
     return look(t, trial, text, but_not) == SHOWS;
 }
 
 /* All of the texts, up to a NULL. */
-static bool gives_each(const struct chat_template *t, const struct trial *trial,
-                       const char *const *texts)
+static bool gives_each(struct chat_template *t, const struct trial *trial, const char *const *texts)
 {
     struct buf out;
     bool each;
@@ -108,7 +110,7 @@ static bool gives_each(const struct chat_template *t, const struct trial *trial,
     return each;
 }
 
-static bool gives_both(const struct chat_template *t, const struct trial *trial)
+static bool gives_both(struct chat_template *t, const struct trial *trial)
 {
     static const char *const both[] = {"rbee-first", "rbee-says", NULL};
 
@@ -116,7 +118,7 @@ static bool gives_both(const struct chat_template *t, const struct trial *trial)
 }
 
 /* Of PLACES. */
-static bool gives_all(const struct chat_template *t, const struct trial *trial)
+static bool gives_all(struct chat_template *t, const struct trial *trial)
 {
     static const char *const all[] = {"rbee-first", "rbee-also", "rbee-says", "rbee-last", NULL};
 
@@ -186,7 +188,7 @@ static void try_calls(struct chat_template *t)
     t->can.parallel_calls = gives_both(t, &pair_trial);
 }
 
-void chat_template_try(struct chat_template *t, const char *text)
+int chat_template_try(struct chat_template *t, const char *text)
 {
     t->format = chat_format_of(text);
     t->think = chat_think_of(text);
@@ -202,4 +204,5 @@ void chat_template_try(struct chat_template *t, const char *text)
     try_places(t);
     t->can.knows_developer = t->can.knows_developer && gives_all(t, &developer_trial);
     try_calls(t);
+    return t->untried ? ERR_NO_MEMORY : 0;
 }

@@ -55,10 +55,11 @@ static bool lead_home(struct places *p, uint32_t from, unsigned lo, unsigned hi,
         if (byte > lo && p->automaton->class_of[byte] == p->automaton->class_of[byte - 1])
             continue;
         to = places_step(p, &from, (unsigned char)byte);
+        if (to < PLACE_FIRST || is_too_much(p)) /* PLACE_NO_MEMORY is `good` at the beginning */
+            return false;
         if (to == good)
             continue;
-        if (to < PLACE_FIRST || is_too_much(p) ||
-            (n ? !lead_home(p, to, 0x80, 0xBF, n - 1, home) : to != home))
+        if ((n ? !lead_home(p, to, 0x80, 0xBF, n - 1, home) : to != home))
             return false;
         good = to;
     }

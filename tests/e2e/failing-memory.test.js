@@ -25,6 +25,9 @@ const openFiles = (pid) => fs.readdirSync(`/proc/${pid}/fd`).length;
 
 /* What a fake worker is to answer, as a prompt: longer than the places that libraries begin with. */
 const said = (n) => JSON.stringify({ events: Array.from({ length: n }, (_, i) => ({ type: 'token', t: `word${i} `, i })) });
+const ARGS = { a: 1, text: 'b'.repeat(99) };
+const CALL = JSON.stringify({ events: [{ type: 'tool_call', index: 0, id: 'call_abc', name: 'f' }, { type: 'tool_args', index: 0, t: JSON.stringify(ARGS) },
+  { type: 'end', tool_calls: 1, stop_reason: 'EOS', tokens_out: 9, prompt_tokens: 3 }] });
 const words = (n) => Array.from({ length: n }, (_, i) => `word${i} `).join('');
 
 /* Each asks one thing; where an answer is whole its text is, too. */
@@ -41,11 +44,22 @@ function questions(hive, model) {
     if (find && r.status === 200 && !/"error"/.test(r.text)) assert.strictEqual(find(JSON.parse(r.text)), words(30), `${where}: ${r.text}`);
     return r.status;
   };
+  const askCall = async (where, body, find) => {
+    const r = await call(where, body);
+    if (r.status === 200 && !/"error"/.test(r.text)) assert.deepStrictEqual(find(JSON.parse(r.text)), ARGS, `${where}: ${r.text}`);
+    return r.status;
+  };
+  const parameters = { type: 'object' }, tools = [{ type: 'function', function: { name: 'f', parameters } }], asked = [{ role: 'user', content: CALL }];
   return [
     () => ask('/v1/chat/completions', { model, messages: user(30) }, (j) => j.choices[0].message.content),
     () => ask('/v1/messages', { model, max_tokens: 99, messages: user(30) }, (j) => j.content[0].text),
     () => ask('/v1/responses', { model, input: said(30) }, (j) => j.output.at(-1).content[0].text),
     () => ask('/api/chat', { model, stream: false, messages: user(30) }, (j) => j.message.content),
+    () => ask('/v1/chat/completions', { messages: user(30) }, (j) => j.choices[0].message.content), // whoever is loaded
+    () => askCall('/v1/chat/completions', { model, tools, messages: asked }, (j) => JSON.parse(j.choices[0].message.tool_calls[0].function.arguments)),
+    () => askCall('/v1/messages', { model, max_tokens: 99, messages: asked, tools: [{ name: 'f', input_schema: parameters }] }, (j) => j.content[0].input),
+    () => askCall('/api/chat', { model, stream: false, tools, messages: asked }, (j) => j.message.tool_calls[0].function.arguments),
+    () => ask('/v1/messages/count_tokens', { model, messages: user(3) }),
     () => ask('/v1/chat/completions', { model, stream: true, messages: user(9) }),
     () => ask('/v1/completions', { model, stream: true, prompt: said(9) }),
     () => ask('/v1/embeddings', { model, input: ['a', 'b'] }),

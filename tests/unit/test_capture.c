@@ -267,6 +267,97 @@ static int start(const char *const *argv, struct child *c, struct err *err)
     return child_start(&params, c, err);
 }
 
+/* ---- the time is over, and so is the program ---- */
+
+#define MANY_FDS 256
+
+static bool waits_for_end;
+
+bool __real_child_has_ended(const struct child *c, int64_t wait_ms);
+bool __wrap_child_has_ended(const struct child *c, int64_t wait_ms);
+
+bool __wrap_child_has_ended(const struct child *c, int64_t wait_ms)
+{
+    return __real_child_has_ended(c, waits_for_end ? PATIENCE_MS : wait_ms);
+}
+
+/* Takes the descriptors below the highest that are free; how many, in `fds`. */
+static size_t fill_gaps(int fds[MANY_FDS])
+{
+    size_t n = 0;
+
+    for (int fd = 3, highest = MANY_FDS; fd < highest; fd++) {
+        while (highest > fd && fcntl(highest - 1, F_GETFD) < 0)
+            highest--;
+        if (fd < highest && fcntl(fd, F_GETFD) < 0)
+            fds[n++] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    return n;
+}
+
+struct next {
+    struct event_base *base;
+    int pipe[2];
+    struct event *heard;
+    bool was_heard;
+};
+
+static void on_heard(evutil_socket_t fd, short what, void *arg)
+{
+    struct next *n = arg;
+
+    (void)fd;
+    n->was_heard = (what & EV_READ) != 0;
+    event_base_loopbreak(n->base);
+}
+
+/* What whoever is told opens next has the numbers that are free. */
+static void begin_next(void *arg, const struct capture_result *result)
+{
+    const struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+    struct next *n = arg;
+
+    assert_int_equal(result->rc, 0);
+    assert_int_equal(pipe2(n->pipe, O_CLOEXEC), 0);
+    n->heard = event_new(n->base, n->pipe[0], EV_READ, on_heard, n);
+    assert_int_equal(event_add(n->heard, &patience), 0);
+    assert_int_equal(write(n->pipe[1], "x", 1), 1);
+}
+
+/*
+ * The descriptor of a program that had ended as its time was over was closed while the loop still
+ * listened to it: what got its number was never heard, as a worker's end or a long answer.
+ */
+static void test_capture__what_gets_its_descriptors_number_is_heard(void **state)
+{
+    static const char *const argv[] = {"/bin/sh", "-c", "sleep 0.3", NULL};
+    struct next n = {.base = event_base_new()};
+    const struct capture_params params = {.path = argv[0],
+                                          .argv = argv,
+                                          .out_max = 100,
+                                          .timeout_ms = 20,
+                                          .arg = &n,
+                                          .done = begin_next};
+    struct capture *c;
+    int gaps[MANY_FDS];
+    size_t n_gaps;
+
+    (void)state;
+    assert_int_equal(capture_start(n.base, &params, &c, NULL), 0);
+    n_gaps = fill_gaps(gaps);
+    waits_for_end = true;
+    event_base_dispatch(n.base);
+    waits_for_end = false;
+    assert_non_null(n.heard);
+    assert_true(n.was_heard);
+    event_free(n.heard);
+    close(n.pipe[0]);
+    close(n.pipe[1]);
+    while (n_gaps)
+        close(gaps[--n_gaps]);
+    event_base_free(n.base);
+}
+
 /* Each try to start a program while descriptors ran short left one more of /dev/null open. */
 static void test_child__leaves_no_descriptor_where_it_cannot_start(void **state)
 {
@@ -334,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_capture__tells_though_the_process_does_not_die),
         cmocka_unit_test(test_capture__is_cancelled_though_the_process_does_not_die),
         cmocka_unit_test(test_capture__a_flood_on_stderr_lets_the_loop_turn),
+        cmocka_unit_test(test_capture__what_gets_its_descriptors_number_is_heard),
         cmocka_unit_test(test_child__leaves_no_descriptor_where_it_cannot_start),
         cmocka_unit_test(test_child__an_end_that_is_not_told_is_no_success),
     };

@@ -65,7 +65,7 @@ static int rehash(const char *path, bool from_disk, struct chore *c,
                   char sha256[DIGEST_SHA256_BYTES], struct file_mark *mark, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), rc = 0;
-    struct digest *d = digest_create();
+    struct digest *d = fd < 0 ? NULL : digest_create(); /* which has its own errno */
     struct file_mark before;
     struct stat st;
 

@@ -257,6 +257,13 @@ void fetch_rate_changed(struct fetch *f)
 static void look_again(struct fetch *f, unsigned n_busy)
 {
     const struct timeval soon = {.tv_usec = FETCH_LOOK_MS * 1000};
+    struct err err;
+
+    if (n_busy == 0 && f->pieces && pieces_missing(f->pieces) > 0) { /* nobody has it, or will */
+        err_no_memory(&err, sizeof(struct hole), "a part of the file");
+        fetch_lacks(f, &err);
+        return;
+    }
 
     if (n_busy > 0 && f->pieces && !event_pending(f->pump, EV_TIMEOUT, NULL))
         event_add(f->pump, &soon);

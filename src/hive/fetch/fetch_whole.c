@@ -108,7 +108,7 @@ static void part_synced(void *arg)
     struct fetch_work *w = arg;
     struct fetch *f = fetch_work_leave(w);
 
-    if (f && w->rc == 0 && rename(f->part, f->path) != 0)
+    if (f && !f->ended && w->rc == 0 && rename(f->part, f->path) != 0)
         fetch_end(f, API_DOWNLOAD_FAILED, "cannot put %s into its place: %s", f->path,
                   strerror(errno));
     if (f && !f->ended) {
@@ -118,12 +118,14 @@ static void part_synced(void *arg)
     fetch_work_free(w);
 }
 
+/* Not beside another sync of the file: the kernel tells an error of writing once, to one of the
+ * two, and the other finds all in order. */
 void fetch_work_settle(struct fetch *f)
 {
     struct fetch_work *w;
 
     f->settling = true;
-    if (f->whole_work || !(w = fetch_work_try(f)))
+    if (f->whole_work || f->sync_work || !(w = fetch_work_try(f)))
         return;
     if (!fetch_work_start(f, w, &f->whole_work, f->placed ? sync_place : sync_part,
                           f->placed ? settled : part_synced))

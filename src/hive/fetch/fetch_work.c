@@ -147,15 +147,18 @@ static void settle_claim(struct fetch *f, const struct fetch_item *i)
     const struct ledger_claim *c = &i->claim;
     size_t piece = pieces_exactly(f->pieces, c->from, c->to);
 
-    pieces_doubt(f->pieces, c->from, -1);
-    f->n_doubted -= c->to - c->from;
     if (!i->holds) {
         log_warn("download of %s: bytes %llu to %llu on disk are not what they were; they are "
                  "fetched again",
                  f->name, (unsigned long long)c->from, (unsigned long long)c->to);
-        if (pieces_open(f->pieces, c->from, c->to))
+        if (pieces_open(f->pieces, c->from, c->to)) { /* what is in doubt gets no claim */
             fetch_end(f, API_INTERNAL, "the hive is out of memory");
-    } else if (piece != PIECES_NONE) {
+            return;
+        }
+    }
+    pieces_doubt(f->pieces, c->from, -1);
+    f->n_doubted -= c->to - c->from;
+    if (i->holds && piece != PIECES_NONE) {
         pieces_safe(f->pieces, piece, c->digest);
     }
 }

@@ -226,17 +226,23 @@ static void put_on_a_line(struct buf *out, const char *text, size_t n)
         buf_putc(out, (unsigned char)text[i] < ' ' ? ' ' : text[i]);
 }
 
-/* The text of a call's arguments (json_decref), or NULL when that is no object's. */
-static json_t *object_text(const struct tool_call *t)
+/* The text of a call's arguments (json_decref), or NULL when that is no object's; or without
+ * memory: *lost is set then. */
+static json_t *object_text(const struct tool_call *t, bool *lost)
 {
+    json_error_t why = {0};
     struct buf quoted;
     json_t *text;
 
-    if (t->args.len == 0)
-        return json_string("{}");
+    if (t->args.len == 0) {
+        text = json_string("{}");
+        *lost |= !text;
+        return text;
+    }
     buf_init(&quoted, t->args.len + 2);
     answer_put_raw(&quoted, &t->args);
-    text = json_load_bounded(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    text = json_load_bounded(buf_str(&quoted), quoted.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+    *lost |= buf_failed(&quoted) || (!text && json_is_no_memory(&why));
     buf_done(&quoted);
     if (text && json_scan_is_object(json_string_value(text), json_string_length(text)))
         return text;
@@ -246,10 +252,13 @@ static json_t *object_text(const struct tool_call *t)
 
 int answer_put_arguments(struct buf *out, const struct tool_call *t)
 {
-    json_t *text = object_text(t);
+    bool lost = false;
+    json_t *text = object_text(t, &lost);
 
+    if (lost)
+        buf_lose(out);
     if (!text)
-        return -1;
+        return lost ? 0 : -1;
     put_on_a_line(out, json_string_value(text), json_string_length(text));
     json_decref(text);
     return 0;
@@ -257,7 +266,8 @@ int answer_put_arguments(struct buf *out, const struct tool_call *t)
 
 bool answer_is_whole_call(const struct tool_call *t)
 {
-    json_t *text = object_text(t);
+    bool lost = false;
+    json_t *text = object_text(t, &lost);
 
     json_decref(text);
     return text != NULL;

@@ -49,7 +49,8 @@ void anthropic_count(struct hive *h, struct http_exchange *x, const char *id)
     keep(r->body, o.body, "tool_choice"); /* "none": they are not in the prompt */
     keep(r->body, o.body, "template_vars");
     keep(r->body, o.body, "continue_final_message");
-    r->model = o.model ? str_dup(o.model) : NULL;
+    if (o.model && !(r->model = str_dup(o.model)))
+        fields_lose(&f);
     r->render = render_count;
     order_done(&o);
     relay_go(r, &f);

@@ -36,8 +36,8 @@ static struct relay *begin(struct hive *h, struct http_exchange *x, struct field
         return NULL;
     body = http_body(x, &n);
     fields_begin(f, body, n);
-    if (fields_text(f, "model", false, MODEL_REF_MAX, &text))
-        r->model = str_dup(text);
+    if (fields_text(f, "model", false, MODEL_REF_MAX, &text) && !(r->model = str_dup(text)))
+        fields_lose(f);
     return r;
 }
 

@@ -23,8 +23,8 @@ void model_place_done(struct model_place *p)
 static int set_place(struct model_place *out, const char *ref, const char *path,
                      struct api_error *e)
 {
-    out->ref = str_dup(ref);
-    out->path = str_dup(path);
+    out->ref = ref ? str_dup(ref) : NULL; /* NULL: it was found, and there was no memory for it */
+    out->path = path ? str_dup(path) : NULL;
     if (out->ref && out->path)
         return 0;
     model_place_done(out);

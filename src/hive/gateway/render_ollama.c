@@ -81,6 +81,8 @@ static void put_tools(struct buf *out, const struct choice *c, unsigned from, un
         buf_puts(out, ",\"arguments\":");
         buf_put(out, buf_str(&args), args.len);
         buf_puts(out, "}}");
+        if (buf_failed(&args))
+            buf_lose(out);
     }
     if (n)
         buf_putc(out, ']');

@@ -55,6 +55,9 @@ static void finish(struct capture *c, int rc)
 {
     struct capture_result result = {.rc = rc, .out = &c->out.text, .errors = &c->errors.text};
 
+    if (c->ended)
+        event_del(
+            c->ended); /* its descriptor goes, and whoever is told may get one of that number */
     if (rc)
         leftover_leave(c->base, &c->child);
     else

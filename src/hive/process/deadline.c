@@ -55,14 +55,14 @@ static void *run(void *arg)
 }
 
 /* They are the descriptor's from now on. -1 where there is none: then they end nothing. */
-static int take_signals(void)
+static int take_signals(sigset_t *before)
 {
     sigset_t both;
 
     sigemptyset(&both);
     sigaddset(&both, SIGTERM);
     sigaddset(&both, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &both, NULL);
+    pthread_sigmask(SIG_BLOCK, &both, before);
     return signalfd(-1, &both, SFD_CLOEXEC);
 }
 
@@ -77,15 +77,17 @@ static void close_fds(const struct deadline *d)
 struct deadline *deadline_begin(const struct deadline_params *params)
 {
     struct deadline *d = calloc(1, sizeof *d);
+    sigset_t before;
 
     if (!d)
         return NULL;
     *d = (struct deadline){.p = *params,
                            .over_fd = eventfd(0, EFD_CLOEXEC),
-                           .signal_fd = take_signals(),
+                           .signal_fd = take_signals(&before),
                            .at_ms = clock_ms() + params->wait_ms};
     if (d->over_fd >= 0 && thread_start(&d->thread, STACK_BYTES, run, d, NULL) == 0)
         return d;
+    pthread_sigmask(SIG_SETMASK, &before, NULL); /* nobody else would hear them */
     close_fds(d);
     free(d);
     return NULL;

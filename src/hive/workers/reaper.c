@@ -146,20 +146,28 @@ static bool read_lines(const char *at, struct note *n)
     return str_to_u64(ticks, &n->start_ticks) == 0;
 }
 
-/* False when the note is torn or none of ours. */
-static bool read_note(const char *path, struct note *n)
+/* ERR_INVALID, ERR_LIMIT when the note is torn or none of ours; ERR_NOT_FOUND; else it could not be
+ * read. */
+static int read_note(const char *path, struct note *n, struct err *err)
 {
     char *text = NULL;
     const char *at;
     size_t n_bytes;
-    bool whole;
+    int rc = path_read_file(path, NOTE_BYTES_MAX, &text, &n_bytes, err);
 
-    if (path_read_file(path, NOTE_BYTES_MAX, &text, &n_bytes, NULL))
-        return false;
+    if (rc)
+        return rc;
     at = text;
-    whole = read_version(&at, &n->version) && (n->version > NOTE_VERSION || read_lines(at, n));
+    if (!read_version(&at, &n->version) || (n->version <= NOTE_VERSION && !read_lines(at, n)))
+        rc = ERR_INVALID;
     free(text);
-    return whole;
+    return rc;
+}
+
+/* What it says nobody knows: whom it is about may live. */
+static bool is_unread(int rc)
+{
+    return rc && rc != ERR_INVALID && rc != ERR_LIMIT && rc != ERR_NOT_FOUND;
 }
 
 /* ---- judging and ending ---- */
@@ -284,10 +292,14 @@ static bool is_over_elsewhere(const struct note *n, const char *path)
 static bool settle(const char *path, const char *folder, size_t *n_killed)
 {
     struct note n = {0};
+    struct err err;
+    int rc = read_note(path, &n, &err);
     bool gone;
 
-    if (!read_note(path, &n))
-        return true;
+    if (is_unread(rc))
+        log_warn("whether the worker of an earlier rbee-hive lives is not known: %s", err.text);
+    if (rc)
+        return !is_unread(rc);
     if (n.version != NOTE_VERSION)
         return is_over_elsewhere(&n, path);
     if (!str_eq(n.folder, folder))

@@ -353,6 +353,8 @@ static void put_extras(struct reply *r, struct buf *body)
 
     if (r->calls && close_call(r) == 0)
         calls = json_dumps(r->calls, JSON_COMPACT);
+    if (r->calls && !calls)
+        buf_lose(body);
     if (r->reasoning.len) {
         buf_puts(body, ",\"reasoning\":");
         json_put_string(body, buf_str(&r->reasoning), r->reasoning.len);
