@@ -647,6 +647,24 @@ static void test_reaper__ends_what_the_note_tells_of(void **state)
     assert_int_equal(rmdir(folder), 0); /* the note is gone */
 }
 
+/* One that could not be read counted as torn: the worker it told of was nobody's from then on. */
+static void test_reaper__keeps_a_note_that_cannot_be_read(void **state)
+{
+    char folder[32];
+    struct stat st;
+
+    (void)state;
+    enter_folder(folder);
+    assert_int_equal(symlink("unread.worker", "unread.worker"), 0); /* ELOOP, for root as well */
+    assert_int_equal(path_write_file("torn.worker", "rbee", 4, 0600, NULL), 0);
+    assert_int_equal(reaper_run(folder), 0);
+    assert_int_equal(lstat("unread.worker", &st), 0);
+    assert_int_equal(access("torn.worker", F_OK), -1);
+    unlink("unread.worker");
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 /*
  * A process that hangs in a disk does not die of SIGKILL at once. Its note was taken away all the
  * same, so no later hive knew of it. Here a tracer (this process) holds it on its way out.
@@ -908,6 +926,7 @@ int main(void)
         cmocka_unit_test(test_home__no_folder_is_made_above_that_of_the_models),
         cmocka_unit_test(test_cgroup__kills_for_want_of_memory),
         cmocka_unit_test(test_reaper__ends_what_the_note_tells_of),
+        cmocka_unit_test(test_reaper__keeps_a_note_that_cannot_be_read),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_does_not_die),
         cmocka_unit_test(test_reaper__keeps_the_note_of_what_is_hidden),
         cmocka_unit_test(test_reaper__leaves_alone_who_is_somebody_else),
