@@ -11,14 +11,15 @@ const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const http = require('node:http');
+const path = require('node:path');
 const { execFileSync, spawnSync } = require('node:child_process');
 
-const { HIVE, sleep, testModel, until } = require('./lib/proc.js');
+const { BUILD, HIVE, makeFolder, sleep, testModel, until } = require('./lib/proc.js');
 const { stream } = require('./lib/sse.js');
 const { get, remove, keepsDeleted } = require('./lib/hive.js');
 const { loopForever, whyNoLoop } = require('./lib/stuck.js');
 const push = require('./lib/push.js');
-const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, partOf } = require('./lib/transfer.js');
+const { MIB, Hub, sha256, seeded, startWith, begin, watch, toTheEnd, filesIn, partOf } = require('./lib/transfer.js');
 
 const PIECES_MAX = 64; // src/hive/chores/upload_piece.h
 const noPrlimit = spawnSync('prlimit', ['--version']).status === 0 ? false : 'prlimit is not there';
@@ -236,4 +237,30 @@ test('without descriptors for a while a download waits, and nothing is fetched t
   assert.strictEqual(end.stage, 'complete', JSON.stringify(end));
   assert.strictEqual(sha256(fs.readFileSync(end.local_path)), sha256(bytes));
   assert.strictEqual(hub.cdn.sent.get('no/descriptors/d.gguf'), bytes.length);
+});
+
+const FAILING_SYNC = path.join(BUILD, 'tests/preload/failing_sync.so');
+
+/*
+ * Of a file's bytes that the disk could not keep the kernel tells once. Every 256 MiB of a download are synced beside
+ * its transfer; its last sync ran beside that one, was told of nothing, and the file with lost bytes got its place.
+ */
+test('what a sync under way has to say is waited for', { skip: fs.existsSync(FAILING_SYNC) ? false : 'the build is for a sanitizer, which is to be loaded first' }, async (t) => {
+  const hub = await Hub.start(), goOn = path.join(makeFolder(), 'go-on'), bytes = seeded('sync', 260 * MIB);
+  t.after(() => hub.stop());
+  hub.put('large/one', { 'l.gguf': bytes });
+  const hive = await startWith(hub, { LD_PRELOAD: FAILING_SYNC, FAILING_SYNC: goOn });
+  t.after(() => hive.stop());
+  const s = await watch(hive, (await begin(hive, 'hf:large/one')).download_id);
+  await until(() => hub.cdn.sent.get('large/one/l.gguf') >= bytes.length, 'all of it'); // progress is told at times
+  const placed = () => filesIn(hive).filter((file) => file.endsWith('.gguf'));
+  for (let i = 0; i < 50; i++) {
+    await sleep(20);
+    assert.deepStrictEqual(placed(), []);
+  }
+  fs.writeFileSync(goOn, '');
+  const end = (await toTheEnd(s)).at(-1);
+  assert.deepStrictEqual([end.stage, end.code], ['error', 'DOWNLOAD_FAILED'], JSON.stringify(end));
+  assert.match(end.message, /cannot bring what was downloaded to the disk: Input\/output error/);
+  assert.deepStrictEqual(placed(), []);
 });
