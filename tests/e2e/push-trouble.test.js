@@ -269,6 +269,23 @@ test('a kill -9 of the keeper midway: the next push sends what is missing', asyn
   assert.strictEqual((await row(there, m.ref)).sha256, m.sha256);
 });
 
+/* The keeper had it all deleted: gigabytes that had come whole were sent again from the first byte. */
+test('what a machine that went down has lost of a push is sent again, and nothing else', async () => {
+  const m = await take({ layers: 3, embd: 256, ff: 1024 }), LOST = 4096;
+  const between = await Between.start(there.url, (method, where, n) => {
+    if (where !== '/v1/models/upload/commit' || n > 1) return;
+    const fd = fs.openSync(partOf(there, m), 'r+');
+    fs.writeSync(fd, Buffer.alloc(LOST, 'lost'), 0, LOST, 2 * MIB);
+    fs.closeSync(fd);
+  });
+  const r = await push(m.ref, between).finally(() => between.stop());
+  assert.strictEqual(r.code, 0, r.stderr);
+  assert.strictEqual(between.of('POST /v1/models/upload/commit'), 2, between.calls.join());
+  const sent = between.pieces.reduce((sum, n) => sum + n, 0);
+  assert.ok(sent > m.bytes && sent < m.bytes * 1.9, `${sent} of ${m.bytes}`);
+  assert.strictEqual((await row(there, m.ref)).sha256, m.sha256);
+});
+
 test('a disk that fills up midway there: DISK_FULL at once, what came is kept', async (t) => {
   const { folder: small, end, why } = smallDisk('16m');
   if (why) return t.skip(why);

@@ -6,7 +6,9 @@
 const { test, before, after } = require('node:test');
 const assert = require('node:assert');
 
-const { MIB, Hub, seeded, startWith, fetches, fails, leftOvers } = require('./lib/transfer.js');
+const { until } = require('./lib/proc.js');
+const { remove } = require('./lib/hive.js');
+const { MIB, Hub, seeded, startWith, begin, fetches, fails, leftOvers } = require('./lib/transfer.js');
 
 let hub, hive, n = 0;
 before(async () => { hub = await Hub.start(); hive = await startWith(hub); });
@@ -143,6 +145,18 @@ test('a source that tells no size at all', async () => {
   Object.assign(hub, { linked: true, sized: true });
   hub.cdn.faults = null;
   assert.strictEqual(end.verified, false);
+});
+
+/* Each try begins at the first byte, so that all counted as headway: it was asked ten times a second, for ever. */
+test('a source without a size that breaks off at the same place is given up like any other', async () => {
+  const f = fresh(4 * MIB);
+  hub.linked = hub.sized = false;
+  hub.cdn.faults = () => ({ noSize: true, reset: 3 * MIB });
+  const { download_id: id } = await begin(hive, f.ref);
+  await until(() => hive.stderr.includes('try 4 of 7'), () => hive.stderr.slice(-2000));
+  await remove(hive, `/v1/models/download?id=${id}`);
+  Object.assign(hub, { linked: true, sized: true });
+  hub.cdn.faults = null;
 });
 
 test('redirects: five are followed, a sixth is not, nor one to another scheme', async () => {

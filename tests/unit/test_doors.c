@@ -570,6 +570,52 @@ static void test_security_log__goes_on_behind_the_last_line(void **state)
     remove_logs(dir);
 }
 
+/*
+ * What could not be moved was written over: an older piece that an administrator had made immutable
+ * (here a folder of its name) cost the newest four megabytes of events.
+ */
+static void test_security_log__what_cannot_be_moved_costs_nothing(void **state)
+{
+    char dir[] = "/tmp/rbee-log-XXXXXX", in_the_way[64], inside[80];
+    struct security_log *l;
+    struct err err = {0};
+    size_t n;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(in_the_way, sizeof in_the_way, "%s/" SECURITY_FILE ".1", dir);
+    snprintf(inside, sizeof inside, "%s/x", in_the_way);
+    assert_int_equal(mkdir(in_the_way, 0700), 0);
+    for (int i = 2; i < SECURITY_FILES_KEPT; i++) {
+        char full[64];
+
+        snprintf(full, sizeof full, "%s/" SECURITY_FILE ".%d", dir, i);
+        assert_int_equal(mkdir(full, 0700), 0); /* no name is free */
+        snprintf(full, sizeof full, "%s/" SECURITY_FILE ".%d/x", dir, i);
+        assert_int_equal(mkdir(full, 0700), 0);
+    }
+    assert_int_equal(mkdir(inside, 0700), 0);
+    assert_int_equal(security_log_open(dir, &l, &err), 0);
+    for (n = 0; n * 1000 < SECURITY_FILE_MAX + (1 << 20); n++) {
+        char text[1001];
+
+        memset(text, 'x', 1000);
+        text[1000] = '\0';
+        security_log_event(l, "x", json_pack("{s:s}", "host", text));
+    }
+    security_log_close(l);
+    for (int i = 1; i < SECURITY_FILES_KEPT; i++) {
+        char full[64];
+
+        snprintf(full, sizeof full, "%s/" SECURITY_FILE ".%d/x", dir, i);
+        assert_int_equal(rmdir(full), 0);
+        snprintf(full, sizeof full, "%s/" SECURITY_FILE ".%d", dir, i);
+        assert_int_equal(rmdir(full), 0);
+    }
+    assert_int_equal(check_files(dir), n);
+    remove_logs(dir);
+}
+
 /* A disk that was full, or the power, left a part of a line. */
 static void test_security_log__a_cut_line_is_the_only_one_that_does_not_fit(void **state)
 {
@@ -880,6 +926,7 @@ int main(void)
         cmocka_unit_test(test_security_chain__a_changed_line_is_found),
         cmocka_unit_test(test_security_chain__a_line_ends_where_it_ends),
         cmocka_unit_test(test_security_log__goes_on_behind_the_last_line),
+        cmocka_unit_test(test_security_log__what_cannot_be_moved_costs_nothing),
         cmocka_unit_test(test_security_log__a_cut_line_is_the_only_one_that_does_not_fit),
         cmocka_unit_test(test_security_log__without_room_no_half_a_line_stays),
         cmocka_unit_test(test_security_log__stays_a_chain_when_it_is_full),

@@ -621,6 +621,37 @@ static void test_conversation__refuses_a_bad_file_with_a_reason(void **state)
 }
 
 /* ---- history ---- */
+/* A link to a file elsewhere became a file of its own once there was too much in it. */
+static void test_history__a_link_to_it_stays(void **state)
+{
+    static const char *const files[] = {"real", "link", NULL};
+    char *folder = make_folder(), *real = path_join(folder, "real"),
+         *link = path_join(folder, "link");
+    struct history h;
+    struct stat st;
+    struct err err;
+    struct buf text;
+
+    (void)state;
+    buf_init(&text, 1 << 20);
+    for (int i = 0; i < 1100; i++)
+        buf_printf(&text, "\"entry %d\"\n", i);
+    assert_int_equal(path_write_file(real, buf_str(&text), text.len, 0600, &err), 0);
+    assert_int_equal(symlink(real, link), 0);
+    assert_int_equal(history_open(link, &h, &err), 0);
+    assert_int_equal(h.n, 1000);
+    history_close(&h);
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(history_open(real, &h, &err), 0);
+    assert_string_equal(h.items[0], "entry 100");
+    history_close(&h);
+    buf_done(&text);
+    remove_folder(folder, files);
+    free(real);
+    free(link);
+}
+
 static void test_history__is_kept_for_its_owner(void **state)
 {
     static const char *const files[] = {"home/h", NULL};
@@ -849,6 +880,7 @@ int main(void)
         cmocka_unit_test(test_conversation__never_overwrites_anything_else),
         cmocka_unit_test(test_conversation__replaces_no_pipe),
         cmocka_unit_test(test_conversation__refuses_a_bad_file_with_a_reason),
+        cmocka_unit_test(test_history__a_link_to_it_stays),
         cmocka_unit_test(test_history__is_kept_for_its_owner),
         cmocka_unit_test(test_history__passes_over_lines_that_are_none),
         cmocka_unit_test(test_history__loses_no_line_to_zeros_or_half_a_line),

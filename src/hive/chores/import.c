@@ -56,11 +56,19 @@ static void leave_item(struct import *im, struct chore *c)
     next_item(im, c);
 }
 
-static void fail_item(struct import *im, struct chore *c, enum api_code code, const char *message)
+/* What is at hand then is the next one. */
+static void skip_item(struct import *im, struct chore *c, enum api_code code, const char *message)
 {
     im->n_failed++;
     chore_say_error(c, import_item_of(im)->m.name, code, message);
-    leave_item(im, c);
+    drop_item(im);
+    im->i++;
+}
+
+static void fail_item(struct import *im, struct chore *c, enum api_code code, const char *message)
+{
+    skip_item(im, c, code, message);
+    next_item(im, c);
 }
 
 static enum api_code code_of(int rc)
@@ -105,7 +113,7 @@ static void enter(struct import *im, struct chore *c)
                       : models_enter(im->h->models, item->m.model_ref, im->card, &err);
     if (rc) {
         if (!im->was_here) /* no list would show what was the user's only copy */
-            import_take_back(im, im->card->n_files);
+            import_take_back(im, im->card->n_files, false);
         fail_item(im, c, code_of(rc), err.text);
         return;
     }
@@ -148,10 +156,10 @@ static void on_placed(void *arg, struct chore *c, int rc, const struct err *err)
     } else if ((rc = reach_all(im, &why))) { /* the next start finds it */
         fail_item(im, c, code_of(rc), why.text);
     } else if (!card_is_complete(im->card)) {
-        import_take_back(im, im->card->n_files); /* what is left of it */
+        import_take_back(im, im->card->n_files, false); /* what is left of it */
         fail_item(im, c, API_INTERNAL, "its files were deleted as soon as they were here");
     } else if ((rc = import_settle_again(im, &why))) {
-        import_take_back(im, im->card->n_files);
+        import_take_back(im, im->card->n_files, false);
         fail_item(im, c, code_of(rc), why.text);
     } else {
         enter(im, c);
@@ -297,7 +305,8 @@ static void say_past_limit(const struct import *im, struct chore *c)
     chore_say_error(c, "the rest", API_INVALID_REQUEST, text);
 }
 
-static void next_item(struct import *im, struct chore *c)
+/* False: it cannot be, and was passed over. Where a disk goes away, thousands in a row. */
+static bool begin_item(struct import *im, struct chore *c)
 {
     struct chore_step step = {.stage = "hashing",
                               .name = "",
@@ -315,29 +324,36 @@ static void next_item(struct import *im, struct chore *c)
                                (json_int_t)im->n_imported, "failed", (json_int_t)im->n_failed));
         chore_end(c);
         import_free(im);
-        return;
+        return true;
     }
     m = &import_item_of(im)->m;
     if ((rc = check_sources(im, &why)) || store_check_parts(m, &why)) {
-        fail_item(im, c, rc ? code_of(rc) : API_UNSUPPORTED_MODEL, why.text);
-        return;
+        skip_item(im, c, rc ? code_of(rc) : API_UNSUPPORTED_MODEL, why.text);
+        return false;
     }
     if ((rc = import_check_names(im, &why))) {
-        fail_item(im, c, rc == ERR_INVALID ? API_INVALID_REQUEST : code_of(rc), why.text);
-        return;
+        skip_item(im, c, rc == ERR_INVALID ? API_INVALID_REQUEST : code_of(rc), why.text);
+        return false;
     }
     mark_source(im, m->files[0].path);
     im->marks = calloc(m->n_files, sizeof *im->marks);
     im->kept = calloc(m->n_files, sizeof *im->kept);
     im->was = calloc(m->n_files, sizeof *im->was);
     if (!im->marks || !im->kept || !im->was) {
-        fail_item(im, c, API_INTERNAL, "the hive is out of memory");
-        return;
+        skip_item(im, c, API_INTERNAL, "the hive is out of memory");
+        return false;
     }
     step.name = m->name;
     for (size_t i = 0; i < m->n_files; i++)
         step.bytes_total += m->files[i].size_bytes;
     chore_run(c, &step);
+    return true;
+}
+
+static void next_item(struct import *im, struct chore *c)
+{
+    while (!begin_item(im, c))
+        ;
 }
 
 /* Of a request of a few bytes, which may wait for its turn for hours. */

@@ -46,8 +46,10 @@ int import_settle_again(struct import *im, struct err *err);
  * failure all is as it was, but for what lay in a file's place and was not that file.
  */
 int import_place(void *arg, struct chore *c, struct err *err);
-/* All is as before the first n files were placed. */
-void import_take_back(struct import *im, size_t n);
+/* All is as before the first n files were placed. What would have to be copied back to another disk
+ * stays where it is without `may_copy`, and so does its card: on the loop nothing is copied, and
+ * the next start lists it. */
+void import_take_back(struct import *im, size_t n, bool may_copy);
 /* It has entered the catalog: what was to be moved goes from where it was. False, and im->how says
  * what the move has become, where some of it stays; *err is of that. */
 bool import_leave_sources(struct import *im, struct err *err);

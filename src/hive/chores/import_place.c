@@ -36,7 +36,7 @@ static bool is_same_file(const char *a, const char *b)
 }
 
 /* False: it could not go back to where it was, and stays. */
-static bool unplace(struct import *im, size_t i)
+static bool unplace(struct import *im, size_t i, bool may_copy)
 {
     const char *at = im->card->files[i].path, *was = im->was[i];
     enum place_how how;
@@ -47,15 +47,16 @@ static bool unplace(struct import *im, size_t i)
         return unlink(at) == 0;
     if (lstat(was, &st) == 0)
         return false; /* another file has come to be there meanwhile */
-    return rename(at, was) == 0 || place_file(at, was, PLACE_MOVE, NULL, &how, NULL) == 0;
+    return rename(at, was) == 0 ||
+           (may_copy && place_file(at, was, PLACE_MOVE, NULL, &how, NULL) == 0);
 }
 
-void import_take_back(struct import *im, size_t n)
+void import_take_back(struct import *im, size_t n, bool may_copy)
 {
     bool all = true;
 
     for (size_t i = 0; i < n; i++)
-        all = (im->kept[i] || unplace(im, i)) && all;
+        all = (im->kept[i] || unplace(im, i, may_copy)) && all;
     if (all && im->before)
         card_save(im->before, NULL);
     else if (all)
@@ -182,13 +183,13 @@ int import_place(void *arg, struct chore *c, struct err *err)
             continue;
         rc = place_one(im, c, i, err);
         if (rc)
-            import_take_back(im, i);
+            import_take_back(im, i, true);
         else
             im->n_placed++;
     }
     if (rc == 0 &&
         (rc = path_sync_folder(im->card->path, err))) /* before it is told, and the sources go */
-        import_take_back(im, im->card->n_files);
+        import_take_back(im, im->card->n_files, true);
     return rc;
 }
 

@@ -39,15 +39,30 @@ static int find_here(const struct upload *u, struct card **out, struct api_error
 }
 
 /* 503: whoever asks again learns what became of it. */
-static void say_being_taken(const struct upload *u, struct http_exchange *x)
+static void say_busy(const struct upload *u, struct http_exchange *x, const char *what,
+                     const char *hint)
 {
     struct api_error e;
 
     api_error_set(&e, API_ALL_SLOTS_BUSY, REPLY_SRC,
-                  "%.200s has come, and is being hashed and taken in at this moment",
-                  upload_model(u)->model_ref);
-    e.details = json_pack("{s:s}", "hint", "Ask again in a while: it is there then.");
+                  "%.200s has come, and is being %s at this moment", upload_model(u)->model_ref,
+                  what);
+    e.details = json_pack("{s:s}", "hint", hint);
     reply_error_after(x, 0, &e, UPLOAD_RETRY_S);
+}
+
+static void say_being_taken(const struct upload *u, struct http_exchange *x)
+{
+    say_busy(u, x, "hashed and taken in", "Ask again in a while: it is there then.");
+}
+
+bool upload_is_looked_at(const struct upload *u, struct http_exchange *x)
+{
+    bool is = at_work_is_at(&u->h->models->at_work, u->dir);
+
+    if (is)
+        say_busy(u, x, "looked at for another push of it", "Ask again in a while.");
+    return is;
 }
 
 static json_t *here_json(const struct card *card)

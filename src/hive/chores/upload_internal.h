@@ -33,6 +33,9 @@ static inline const struct manifest_model *upload_model(const struct upload *u)
  * downloaded or taken in.
  */
 bool upload_is_answered(struct upload *u, struct http_exchange *x);
+/* Of the end alone: true when the exchange is answered. What has come is being looked at for
+ * another push of the same, which notes what it has seen by the files' times. */
+bool upload_is_looked_at(const struct upload *u, struct http_exchange *x);
 
 /* The upload's folder, and a file in it (free()); NULL for what is no SHA-256 or no plain name, or
  * without memory. */

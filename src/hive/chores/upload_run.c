@@ -267,7 +267,7 @@ void upload_commit(struct hive *h, struct http_exchange *x, struct manifest *man
     struct import_list list = {0};
     struct err err = {0};
 
-    if (u && !upload_is_answered(u, x)) {
+    if (u && !upload_is_answered(u, x) && !upload_is_looked_at(u, x)) {
         if (import_list_model(u->dir, upload_model(u), PLACE_MOVE, &list, &err))
             reply_fail_of(x, &err);
         else

@@ -160,17 +160,37 @@ static void set_bad_aside(struct verify *v, struct chore *c)
         on_aside(v, c, 0, NULL);
 }
 
+/*
+ * Into the card as it is now: names that were taken away since the reading began, maybe hours ago,
+ * would come back with the old one. That is written where there is none that can be read; not where
+ * there is none, for then the model was removed.
+ */
+static int write_found(struct verify *v, struct err *err)
+{
+    struct card *old = v->cards[v->i], *now, *card;
+    int rc = card_reach(v->h->reach, old, err);
+
+    if (rc)
+        return rc;
+    if (!path_is_file(old->path))
+        return err_set(err, ERR_NOT_FOUND, "%s is gone", old->path);
+    now = card_load(v->h->models_dir, old->path);
+    card = now && now->n_files == old->n_files ? now : old;
+    for (size_t i = 0; i < card->n_files; i++)
+        str_copy(card->files[i].sha256, DIGEST_SHA256_BYTES, v->found[i]);
+    rc = flush_card(v->h->reach, v->h->tasks, card, err);
+    card_free(now);
+    return rc;
+}
+
 /* The digests that nobody told are kept from now on, if the card can be written. */
 static void note(struct verify *v, struct chore *c)
 {
-    struct card *card = v->cards[v->i];
+    const struct card *card = v->cards[v->i];
     char text[ERR_TEXT_MAX];
     struct err err;
-    int rc;
+    int rc = write_found(v, &err);
 
-    for (size_t i = 0; i < card->n_files; i++)
-        str_copy(card->files[i].sha256, DIGEST_SHA256_BYTES, v->found[i]);
-    rc = flush_card(v->h->reach, v->h->tasks, card, &err);
     if (rc) {
         snprintf(text, sizeof text, "its SHA-256 %s could not be noted: %.800s", v->found[0],
                  err.text);

@@ -72,12 +72,13 @@ static int open_file(struct security_log *l, struct err *err)
     return 0;
 }
 
-static void name_of(const struct security_log *l, int i, char *dst, size_t dst_size)
+static const char *name_of(const struct security_log *l, int i, char *dst, size_t dst_size)
 {
     if (i == 0)
         str_copy(dst, dst_size, l->path);
     else
         snprintf(dst, dst_size, "%s.%d", l->path, i);
+    return dst;
 }
 
 /* Of the file before this one: a hive that ended (or whose disk was full) between the two has left
@@ -154,26 +155,41 @@ void security_log_close(struct security_log *l)
 /* ---- writing ---- */
 
 /*
+ * Each file gets the next number, up to the first that is free: one that cannot be moved costs none
+ * of the others, however often that is tried. False with errno: the newest is where it was.
+ */
+static bool move_on(const struct security_log *l)
+{
+    char from[4096], to[4096];
+    int n = 1;
+
+    while (n < SECURITY_FILES_KEPT - 1 && access(name_of(l, n, to, sizeof to), F_OK) == 0)
+        n++;
+    for (; n > 0; n--) {
+        name_of(l, n - 1, from, sizeof from);
+        if (rename(from, name_of(l, n, to, sizeof to)) != 0 && errno != ENOENT)
+            return false;
+    }
+    return true;
+}
+
+/*
  * The chain stays: the new file's first line holds the old one's last. The new file is there before
  * the old ones move: where none can be had (no descriptor left) all stays as it was, and the old
  * one grows on.
  */
 static void rotate(struct security_log *l)
 {
-    char from[4096], to[4096], fresh[4096];
+    char fresh[4096];
     int fd;
 
     snprintf(fresh, sizeof fresh, "%s.new", l->path);
     fd = path_open_made(fresh, FILE_FLAGS | O_TRUNC, 0600);
     if (fd < 0)
         return;
-    for (int i = SECURITY_FILES_KEPT - 1; i > 0; i--) {
-        name_of(l, i - 1, from, sizeof from);
-        name_of(l, i, to, sizeof to);
-        rename(from, to);
-    }
-    if (rename(fresh, l->path) != 0) {
+    if (!move_on(l) || rename(fresh, l->path) != 0) {
         log_warn("%s cannot be begun anew after it was full: %s", l->path, strerror(errno));
+        unlink(fresh);
         close(fd);
         return;
     }

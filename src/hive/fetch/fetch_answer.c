@@ -134,6 +134,19 @@ static bool judge_head(struct stream *s, int status)
 
 /* ---- bytes ---- */
 
+/* Each try begins at the first byte: of what an earlier one had brought nothing is headway, or a
+ * source that breaks off at the same place each time would be asked for ever. */
+static void count_poured(struct stream *s, uint64_t at, uint64_t end)
+{
+    struct fetch *f = s->f;
+
+    fetch_count(s, end - at);
+    if (at < f->furthest)
+        s->fresh -= (end < f->furthest ? end : f->furthest) - at;
+    if (end > f->furthest)
+        f->furthest = end;
+}
+
 /* All of the file comes by, from its first byte; only what is missing is written. */
 static void pour(struct stream *s, const char *bytes, size_t n)
 {
@@ -144,7 +157,7 @@ static void pour(struct stream *s, const char *bytes, size_t n)
         if (!fetch_write(f, bytes, n, at))
             return;
         s->pos = end;
-        fetch_count(s, n);
+        count_poured(s, at, end);
         return;
     }
     s->pos = end;

@@ -111,9 +111,14 @@ int fetch_open_pieces(struct fetch *f, struct err *err)
 
 int fetch_start_over(struct fetch *f, uint64_t size_bytes, struct err *err)
 {
-    fetch_work_abandon(f);
-    if (ftruncate(f->fd, 0) != 0)
+    int fd = open(f->part, O_RDWR | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
         return err_errno(err, ERR_IO, errno, "cannot empty %s", f->part);
+    fetch_work_abandon(f);
+    close(f->fd); /* a sync that nobody waits for any more has the old one: the kernel tells each of
+                     its own */
+    f->fd = fd;
     unlink(f->ledger_path);
     ledger_close(f->ledger);
     ledger_found_done(&f->found);
@@ -122,7 +127,7 @@ int fetch_start_over(struct fetch *f, uint64_t size_bytes, struct err *err)
     f->ledger = NULL;
     f->pieces = NULL;
     f->n_checked = 0;
-    f->n_doubted = f->hashed = 0;
+    f->n_doubted = f->hashed = f->furthest = 0;
     f->tag[0] = '\0';
     if (f->want_known && size_bytes != f->want) {
         f->want = size_bytes;

@@ -69,7 +69,8 @@ struct fetch {
     uint64_t n_doubted; /* bytes of claims not checked yet */
     char tag[LEDGER_TAG_MAX];
     unsigned n_rounds, n_changes;
-    bool read_twice; /* every piece was, in this ledger's life */
+    uint64_t furthest; /* without pieces: the byte that any try has come to */
+    bool read_twice;   /* every piece was, in this ledger's life */
     bool no_ranges;
     struct fetch_pace pace;
     struct stream streams[FETCH_STREAMS_MAX];

@@ -346,7 +346,7 @@ void fetch_stream_failed(struct stream *s, bool stalled, const char *fmt, ...)
     if (count_alive(f) == 0)
         fetch_end(f, stalled ? API_DOWNLOAD_STALLED : API_DOWNLOAD_FAILED,
                   "%s; tried %u times, %llu bytes are kept", why, s->tries,
-                  (unsigned long long)fetch_bytes(f));
+                  (unsigned long long)(f->pieces ? fetch_bytes(f) : 0));
     else
         log_info("download of %s: %s; going on with fewer connections", f->name, why);
 }

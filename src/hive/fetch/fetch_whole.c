@@ -87,8 +87,6 @@ static void sync_place(void *arg, const struct task *self)
 
     (void)self;
     w->rc = path_sync_folder(w->path, &w->err);
-    if (w->rc == 0)
-        unlink(w->ledger_path);
 }
 
 static void settled(void *arg)
@@ -96,6 +94,8 @@ static void settled(void *arg)
     struct fetch_work *w = arg;
     struct fetch *f = fetch_work_leave(w);
 
+    if (f && w->rc == 0) /* else nobody waits: the name may be a newer download's */
+        unlink(w->ledger_path);
     if (f)
         f->ended = true;
     fetch_work_free(w);

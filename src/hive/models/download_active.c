@@ -8,7 +8,7 @@ bool downloads_write_to(const struct downloads *ds, const struct card *card)
     const struct download *d;
 
     TAILQ_FOREACH(d, &ds->all, link)
-    if (d->state == DOWNLOAD_FETCHING && d->card && card_clash(d->card, card))
+    if (download_is_active(d) && d->card && card_clash(d->card, card))
         return true;
     return false;
 }
@@ -36,7 +36,7 @@ bool downloads_drop_ref(struct downloads *ds, const char *card_path, const char 
     bool any = false;
 
     TAILQ_FOREACH(d, &ds->all, link)
-    if (d->state == DOWNLOAD_FETCHING && d->card && str_eq(d->card->path, card_path) &&
+    if (download_is_active(d) && d->card && str_eq(d->card->path, card_path) &&
         !str_eq(d->model_ref, model_ref)) {
         card_drop_ref(d->card, model_ref); /* it writes its card again */
         any = true;

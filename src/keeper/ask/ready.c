@@ -120,6 +120,7 @@ static enum look look(struct loading *l)
 
     if (pool_ask_ready(l->k, l->worker, limit, &answer, l->e))
         return fate_is_lost(l->e->code) ? be_lost(l, l->e) : LOOK_FAILED;
+    l->n_lost = l->n_shut = 0; /* it is there: tries in a row count */
     ready = json_is_true(json_object_get(answer, "ready"));
     json_decref(answer);
     return ready ? LOOK_READY : watch(l);

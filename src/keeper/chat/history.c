@@ -90,7 +90,7 @@ int history_open(const char *path, struct history *h, struct err *err)
     size_t n = 0;
     int rc = 0;
 
-    *h = (struct history){.path = str_dup(path)};
+    *h = (struct history){.path = path_behind_link(path)};
     if (!h->path)
         return err_no_memory(err, strlen(path), "a path");
     if (path_is_file(path))

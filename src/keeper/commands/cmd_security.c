@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 
@@ -17,6 +18,7 @@
 #define NO_LOG_HINT                                                                                \
     "A hive keeps one from its first start on: name it, or set RBEE_HOME to that hive's home."
 #define KEPT_FILES 9 /* older ones that are looked for: FILE.1, FILE.2 ... */
+#define TRIES      3 /* while a hive begins new files */
 
 struct verifying {
     struct security_chain chain;
@@ -99,7 +101,7 @@ static int verify_file(struct verifying *v, const char *path, bool may_be_cut, s
 }
 
 /* The oldest first: each goes on where the one before it ends. */
-static int verify(struct verifying *v, const char *path, struct err *err)
+static int verify_all(struct verifying *v, const char *path, struct err *err)
 {
     int rc = 0;
 
@@ -113,6 +115,30 @@ static int verify(struct verifying *v, const char *path, struct err *err)
         free(older);
     }
     return rc ? rc : verify_file(v, path, false, err);
+}
+
+/* Of the file that is written to: 0 where there is none. */
+static ino_t file_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* A hive that begins a new file meanwhile moves the names: what was not yet read is another's. */
+static int verify(struct verifying *v, const char *path, struct err *err)
+{
+    ino_t before;
+    int rc;
+
+    for (int i = 1;; i++) {
+        free(v->since);
+        *v = (struct verifying){.chain = {.open = true}};
+        before = file_of(path);
+        rc = verify_all(v, path, err);
+        if (rc == 0 || i == TRIES || file_of(path) == before)
+            return rc;
+    }
 }
 
 static void tell(struct out *out, const struct verifying *v)

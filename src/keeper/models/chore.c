@@ -144,6 +144,10 @@ int chore_watch(struct keeper *k, const struct chore *chore)
     term_progress_end(&k->term);
     if (end == CLIENT_STOPPED)
         return keeper_cancelled(k);
+    if (w.complete && end != CLIENT_DONE) { /* its last word had come before the line broke */
+        api_error_done(&e);
+        end = CLIENT_DONE;
+    }
     if (end == CLIENT_DONE && !w.complete && !w.failed) {
         api_error_set(&e, API_INTERNAL, "keeper",
                       "the hive ended its account without a word of how it went");

@@ -116,6 +116,13 @@ static void explain(struct push *p, enum client_end end)
     }
 }
 
+static int forgive(struct push *p)
+{
+    api_error_done(p->e);
+    *p->e = (struct api_error){0};
+    return 0;
+}
+
 /* POST of the manifest, and its stream; again where that may help. 0, or -1 with *e. */
 static int ask(struct push *p, const char *path)
 {
@@ -136,6 +143,8 @@ static int ask(struct push *p, const char *path)
             take_said(p, end);
         else if (end == CLIENT_DONE)
             return 0;
+        else if (p->here && end != CLIENT_STOPPED) /* it was said before the line broke */
+            return forgive(p);
         else if (end == CLIENT_STOPPED || !retry_wait(p->to, i, p->e))
             explain(p, end);
         else
@@ -387,6 +396,45 @@ static bool is_gone(const struct push *p)
     return p->e->code == API_NOT_FOUND && last->rc == 0 && last->status == 404;
 }
 
+/* All is there: it is hashed, and taken in. */
+static int commit(struct push *p)
+{
+    if (ask(p, "/v1/models/upload/commit"))
+        return -1;
+    if (p->here)
+        return 0;
+    api_error_set(p->e, API_INTERNAL, "keeper", "the hive there did not say what became of it");
+    return -1;
+}
+
+/*
+ * The whole is not what was sent: a machine that went down in between may have lost what it had
+ * taken. It knows what, by the digest of each piece. True: that was sent once more. Else the error
+ * stays.
+ */
+static bool send_lost(struct push *p)
+{
+    struct api_error before = *p->e;
+    bool sent;
+
+    *p->e = (struct api_error){0};
+    p->failed = false;
+    sent = bring(p) == 0 && (p->here || p->n_there < p->n_total);
+    if (sent) {
+        api_error_done(&before);
+    } else {
+        api_error_done(p->e);
+        *p->e = before;
+        p->failed = true;
+    }
+    return sent;
+}
+
+static bool is_wrong(const struct push *p)
+{
+    return p->failed && p->e->code == API_CHECKSUM_MISMATCH;
+}
+
 static int run(struct push *p, bool *was_there)
 {
     int rc = bring(p);
@@ -399,15 +447,12 @@ static int run(struct push *p, bool *was_there)
     *was_there = p->here;
     if (rc || p->here)
         return rc;
-    if (ask(p, "/v1/models/upload/commit")) {
-        if (p->failed && p->e->code == API_CHECKSUM_MISMATCH)
-            drop_parts(p);
-        return -1;
-    }
-    if (p->here)
-        return 0;
-    api_error_set(p->e, API_INTERNAL, "keeper", "the hive there did not say what became of it");
-    return -1;
+    rc = commit(p);
+    if (rc && is_wrong(p) && send_lost(p))
+        rc = p->here ? 0 : commit(p);
+    if (rc && is_wrong(p))
+        drop_parts(p);
+    return rc;
 }
 
 /* The manifest that the hive here has of the model, and what is sent of it. */
