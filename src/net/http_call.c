@@ -125,6 +125,12 @@ void http_call_connected(const struct http_call *call)
         call->params.on_connected(call->params.arg);
 }
 
+void http_call_sending(const struct http_call *call)
+{
+    if (call->params.on_sending && !call->cancelled)
+        call->params.on_sending(call->params.arg);
+}
+
 void http_call_heard(struct http_call *call)
 {
     call->last_byte_ms = clock_ms();

@@ -60,6 +60,9 @@ struct http_call_params {
     /* Plain transport: somebody has taken the connection, or one is there from before; with TLS he
      * has yet to say who he is. Again where it is made anew. May be NULL. */
     void (*on_connected)(void *arg);
+    /* Plain transport: from here on the other side may hear of the request; with TLS behind the
+     * handshake. May be NULL. */
+    void (*on_sending)(void *arg);
     /* A header of any hop, also of a redirect: status of that hop, name lower-case. May be NULL. */
     void (*on_header)(void *arg, int status, const char *name, const char *value);
     /* Body bytes of the last hop. Returns false to pause; http_call_resume goes on and gives the

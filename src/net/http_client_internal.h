@@ -85,6 +85,8 @@ void http_client_wake(struct http_client *c);
 
 /* There is a connection. */
 void http_call_connected(const struct http_call *call);
+/* ... and it is one for the request. */
+void http_call_sending(const struct http_call *call);
 
 /* Bytes came, of whatever kind. */
 void http_call_heard(struct http_call *call);

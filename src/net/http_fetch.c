@@ -23,6 +23,14 @@ static void on_connected(void *arg)
         params->on_connected(params->arg);
 }
 
+static void on_sending(void *arg)
+{
+    const struct http_call_params *params = ((struct fetch *)arg)->params;
+
+    if (params->on_sending)
+        params->on_sending(params->arg);
+}
+
 static void on_header(void *arg, int status, const char *name, const char *value)
 {
     const struct http_call_params *params = ((struct fetch *)arg)->params;
@@ -96,6 +104,7 @@ int http_fetch(struct http_client *c, const struct http_call_params *params,
     mine.arg = &f;
     mine.stop = stop;
     mine.on_connected = on_connected;
+    mine.on_sending = on_sending;
     mine.on_header = on_header;
     mine.on_body = on_body;
     mine.on_done = on_done;

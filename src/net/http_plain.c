@@ -223,6 +223,7 @@ static void begin(struct http_call *call)
         return;
     }
     http_call_connected(call);
+    http_call_sending(call);
     if (http_plain_send(t, kept)) {
         struct err err;
         int rc = http_plain_no_memory(t, &err);

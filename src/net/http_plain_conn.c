@@ -262,6 +262,7 @@ static void on_connected(struct plain_conn *conn)
     }
     conn->connected = true;
     if (conn->call) {
+        http_call_sending(&conn->call->call);
         free(conn->call->way);
         conn->call->way = NULL;
     }

@@ -5,6 +5,7 @@
  */
 const { test, describe, beforeEach, afterEach } = require('node:test');
 const assert = require('node:assert');
+const net = require('node:net');
 const http = require('node:http');
 
 const { FakeHive, WORKER_ID, error, json } = require('./lib/fakehive.js');
@@ -106,6 +107,19 @@ test('what may be done is not asked for twice: the answer that was lost is told'
   });
   assert.strictEqual(gone.size, 3);
   assert.strictEqual(fake.of('DELETE', '/v1/models').length + fake.of('POST', '/v1/workers').length, 3);
+});
+
+/* A hive with TLS that is being restarted takes the connection, and no handshake: nothing has left, and it was said to
+ * be done, maybe. */
+test('what was not even sent is asked for again, by https as by http', async () => {
+  let n = 0;
+  const server = net.createServer((socket) => { n++; socket.on('error', () => {}); socket.once('data', () => socket.resetAndDestroy()); });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const node = `https://127.0.0.1:${server.address().port}`;
+  const r = await run(['models', 'rm', 'tiny', '--node', node]).finally(() => server.close());
+  assert.deepStrictEqual([r.code, n], [1, 3], r.stderr);
+  assert.match(r.stderr, /^rbee-keeper: CONNECTION_REFUSED: .*after 3 tries/m);
+  assert.doesNotMatch(r.stderr, /may be done/);
 });
 
 /* A pull that is asked twice is one download: it goes on as if nothing had been. */

@@ -238,6 +238,11 @@ static void on_connected(void *arg)
     ((struct client *)arg)->last.connected = true;
 }
 
+static void on_sending(void *arg)
+{
+    ((struct client *)arg)->last.sent = true;
+}
+
 static void on_header(void *arg, int status, const char *name, const char *value)
 {
     (void)status;
@@ -268,6 +273,7 @@ int client_text(struct client *c, const struct client_ask *ask, struct buf *body
     params.once = ask->once;
     params.arg = c;
     params.on_connected = on_connected;
+    params.on_sending = on_sending;
     params.on_header = on_header;
     client_last_begin(c);
     rc = http_fetch(c->http, &params, ask->after_interrupt ? NULL : interrupt_flag(), &status, body,

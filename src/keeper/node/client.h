@@ -45,6 +45,7 @@ struct client_last {
     int status;             /* 0 = no answer */
     int64_t retry_after_ms; /* what its Retry-After says in seconds; -1 = nothing */
     bool connected; /* somebody was there and took the connection; true while he is listened to */
+    bool sent;      /* of client_json and client_text: he may have heard what was asked */
 };
 const struct client_last *client_last(const struct client *c);
 

@@ -35,12 +35,12 @@ bool contact_again(struct keeper *k, unsigned n_failed, int64_t began_ms, struct
     return clock_ms() - began_ms <= CONNECTED_MS && preflight_again(k, n_failed, e);
 }
 
-/* Somebody took the connection, and no answer came of it: he may have heard what was asked. */
+/* It was sent, and no answer came of it. Not behind a handshake of TLS that came to nothing. */
 static bool may_be_heard(const struct keeper *k)
 {
     const struct client_last *last = client_last(k->client);
 
-    return last->connected &&
+    return last->sent &&
            (last->rc == ERR_UNREACHABLE || last->rc == ERR_TIMEOUT || last->rc == ERR_IO);
 }
 
