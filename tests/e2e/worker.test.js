@@ -430,10 +430,11 @@ describe('refusals', { skip }, () => {
   /* By its bytes it might have fitted: all of it was made into tokens, up to sixteen seconds for 16 MB. */
   test('nor is one counted to its end that turns out not to fit', async () => {
     const model = path.join(makeFolder(), 'wide.gguf'), ctx = 196608;
-    writeHollowModel(model, { layers: 1, ctx });
+    writeHollowModel(model, { layers: 1, ctx, pre: 'deepseek-llm' });
     const wide = await ready(await startWorker({ model, ctx, slots: 1 }));
     const error = assertError(await post(wide, { prompt: 'word '.repeat(215000), max_tokens: 1 }), 400, 'CONTEXT_LENGTH_EXCEEDED');
-    assert.deepStrictEqual([error.details.prompt_bytes, error.details.prompt_tokens_least], [1075000, ctx + 1]);
+    const { prompt_bytes: n, prompt_tokens_least: least } = error.details;
+    assert.ok(n === 1075000 && least > ctx && least < ctx + 1000, JSON.stringify(error.details));
     await wide.stop();
   });
 

@@ -173,6 +173,7 @@ static int read_events(void)
 /* A server that answers each request with two bytes, and keeps the connection. */
 static struct event_base *loop;
 static uint16_t answers_at;
+static unsigned n_taken;
 
 static void answer_all(struct bufferevent *bev, void *arg)
 {
@@ -191,6 +192,7 @@ static void drop_it(struct bufferevent *bev, short what, void *arg)
 {
     (void)what, (void)arg;
     bufferevent_free(bev);
+    n_taken--;
 }
 
 static void take_it(struct evconnlistener *from, evutil_socket_t fd, struct sockaddr *address,
@@ -201,6 +203,7 @@ static void take_it(struct evconnlistener *from, evutil_socket_t fd, struct sock
     (void)from, (void)address, (void)n, (void)arg;
     bufferevent_setcb(bev, answer_all, NULL, drop_it, NULL);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
+    n_taken++;
 }
 
 static struct evconnlistener *listen_for_calls(void)
@@ -269,6 +272,8 @@ static void test_oom__calls(void **state)
     loop = event_base_new();
     l = listen_for_calls();
     oom_run(call_twice, false);
+    while (n_taken)
+        event_base_loop(loop, EVLOOP_ONCE);
     evconnlistener_free(l);
     event_base_free(loop);
 }

@@ -68,6 +68,16 @@ bool at_work_takes(const struct at_work_list *l, const char *dir)
     return false;
 }
 
+bool at_work_looks(const struct at_work_list *l, const char *dir)
+{
+    const struct at_work *w;
+
+    LIST_FOREACH(w, l, link)
+    if (w->looks && str_eq(w->dir, dir))
+        return true;
+    return false;
+}
+
 bool at_work_brings(const struct at_work_list *l, const struct card *card, const char *model_ref)
 {
     const struct at_work *w;

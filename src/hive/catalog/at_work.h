@@ -19,6 +19,7 @@ struct at_work {
     const struct card *card; /* the chore's: this model is being brought there; else NULL */
     char *model_ref;         /* owned; ... under this reference */
     bool takes;              /* the files are being taken away from there */
+    bool looks;              /* they are being looked at: set by whoever has marked it */
 };
 LIST_HEAD(at_work_list, at_work);
 
@@ -35,6 +36,7 @@ void at_work_end_all(struct at_work_list *l);
 
 bool at_work_is_at(const struct at_work_list *l, const char *dir);
 bool at_work_takes(const struct at_work_list *l, const char *dir);
+bool at_work_looks(const struct at_work_list *l, const char *dir);
 /* Is a model being brought whose files that card names, too (card_clash; may be NULL), or one under
  * that reference? */
 bool at_work_brings(const struct at_work_list *l, const struct card *card, const char *model_ref);

@@ -168,7 +168,8 @@ int card_reach(struct reach *r, const struct card *c, struct err *err);
 char *card_path_beside(const char *file);
 /* The card at that path; NULL when it cannot be read as one, or says that it belongs elsewhere. */
 struct card *card_load(const char *models_dir, const char *path);
-/* ERR_CONFLICT: what is there was written by a newer rbee, which alone knows what it says. */
+/* ERR_CONFLICT: what is there was written by a newer rbee, which alone knows what it says.
+ * ERR_NO_MEMORY: nobody knows. */
 int card_check_age(const char *path, struct err *err);
 /* Something is there and cannot be read now (no descriptor, a bad disk, rights), or by this rbee:
  * it may be whole, and is not to be written over. *why says which. */

@@ -58,7 +58,7 @@ static void say_being_taken(const struct upload *u, struct http_exchange *x)
 
 bool upload_is_looked_at(const struct upload *u, struct http_exchange *x)
 {
-    bool is = at_work_is_at(&u->h->models->at_work, u->dir);
+    bool is = at_work_looks(&u->h->models->at_work, u->dir);
 
     if (is)
         say_busy(u, x, "looked at for another push of it", "Ask again in a while.");
@@ -247,7 +247,7 @@ static bool is_apart(const struct upload *u, struct http_exchange *x)
     struct err err;
     int rc = models_check_names(u->h->models, u->card, &err);
 
-    if (rc == ERR_UNREACHABLE) {
+    if (rc == ERR_UNREACHABLE || rc == ERR_NO_MEMORY) {
         models_away(&err, &e);
         reply_error(x, 0, &e);
     } else if (rc) {

@@ -128,8 +128,9 @@ static int check_all(void *arg, struct chore *c, struct err *err)
 /* Before a step that has waited. */
 static int may_look(void *arg, struct err *err)
 {
-    const struct upload *u = arg;
+    struct upload *u = arg;
 
+    u->mark.looks = true; /* it has waited for its turn until now */
     return reach_check(u->h->reach, u->dir, err);
 }
 

@@ -177,7 +177,8 @@ static int write_found(struct verify *v, struct err *err)
     now = card_load(v->h->models_dir, old->path);
     card = now && now->n_files == old->n_files ? now : old;
     for (size_t i = 0; i < card->n_files; i++)
-        str_copy(card->files[i].sha256, DIGEST_SHA256_BYTES, v->found[i]);
+        if (!card->files[i].sha256[0]) /* else another model has come to be there */
+            str_copy(card->files[i].sha256, DIGEST_SHA256_BYTES, v->found[i]);
     rc = flush_card(v->h->reach, v->h->tasks, card, err);
     card_free(now);
     return rc;

@@ -54,12 +54,12 @@ static int read_older(const char *path, off_t newer, struct buf *text, struct er
 static int read_all(int fd, const char *path, struct buf *text, struct err *err)
 {
     struct stat st;
-    int rc;
 
     if (fstat(fd, &st) != 0)
         return err_errno(err, ERR_IO, errno, "cannot read %s", path);
-    rc = read_older(path, st.st_size, text, err);
-    return rc ? rc : read_before(fd, st.st_size, path, text, err);
+    if (read_older(path, st.st_size, text, NULL))
+        buf_clear(text); /* the newest lines are told all the same */
+    return read_before(fd, st.st_size, path, text, err);
 }
 
 /* Where the last n_lines lines begin. */

@@ -261,7 +261,8 @@ static void look_again(struct fetch *f, unsigned n_busy)
 
     if (n_busy == 0 && f->pieces && pieces_missing(f->pieces) > 0) { /* nobody has it, or will */
         err_no_memory(&err, sizeof(struct hole), "a part of the file");
-        fetch_lacks(f, &err);
+        if (fetch_may_try(f)) /* else the pump comes by when the pause is over */
+            fetch_lacks(f, &err);
         return;
     }
 

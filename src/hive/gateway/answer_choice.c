@@ -270,7 +270,7 @@ bool answer_is_whole_call(const struct tool_call *t)
     json_t *text = object_text(t, &lost);
 
     json_decref(text);
-    return text != NULL;
+    return text || lost; /* whoever puts it notices the loss */
 }
 
 static bool has_bad_call(const struct choice *c)

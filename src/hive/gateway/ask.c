@@ -214,9 +214,13 @@ static bool is_unasked(int rc)
  * is still there; else the inquest knows better. */
 static void explain_break(const struct ask *a, int rc, const struct err *err, struct api_error *e)
 {
-    if (rc == ERR_BUSY || rc == ERR_NO_MEMORY)
+    if (rc == ERR_BUSY || (rc == ERR_NO_MEMORY && !a->begun))
         api_error_set(e, API_ALL_SLOTS_BUSY, REPLY_SRC, "the hive cannot ask the worker: %s",
                       err->text);
+    else if (rc == ERR_NO_MEMORY)
+        api_error_set(e, API_INTERNAL, REPLY_SRC,
+                      "the hive has no memory for the rest of the answer; %llu tokens had come",
+                      (unsigned long long)a->n_pieces);
     else if (rc == ERR_UNREACHABLE && !a->begun)
         api_error_set(e, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s", err->text);
     else if (is_unasked(rc))

@@ -105,7 +105,7 @@ static void tell_tools(struct choice *c, unsigned n_whole)
     buf_init(&calls, ANSWER_TEXT_MAX);
     put_tools(&calls, c, state->n_told, n_whole);
     state->n_told = n_whole;
-    if (calls.len && !c->wrong) {
+    if (calls.len && !buf_failed(&calls) && !c->wrong) {
         put_head(a, out);
         put_texts(a, out, "", 0, "", 0);
         buf_put(out, calls.data, calls.len);

@@ -212,8 +212,8 @@ static int remove_downloaded(struct models *m, struct card *card, const char *ca
     int rc;
 
     if (card ? check_beside(m, card, &err) : models_check_age(m, canonical, &err)) {
-        api_error_set(e, API_INVALID_REQUEST, REPLY_SRC, "%.200s was not removed: %.700s",
-                      canonical, err.text);
+        api_error_set(e, err.code == ERR_NO_MEMORY ? API_INTERNAL : API_INVALID_REQUEST, REPLY_SRC,
+                      "%.200s was not removed: %.700s", canonical, err.text);
         return -1;
     }
     /* an import moves the user's files there at this moment: they are not rbee's to delete yet */

@@ -372,8 +372,8 @@ static void drop_parts(struct push *p)
         api_error_done(&ignored);
 }
 
-/* What is missing there, and all of that. 0 also when nothing was to be sent: p->here. */
-static int bring(struct push *p)
+/* What the hive there tells to be missing, of very many parts the first. */
+static int bring_told(struct push *p, bool is_first)
 {
     char size[16], total[16];
 
@@ -381,11 +381,22 @@ static int bring(struct push *p)
         return -1;
     if (p->here)
         return 0;
-    if (p->n_there > 0)
+    if (is_first && p->n_there > 0)
         term_note(&p->to->term, "Going on: %s of %s are there already.",
                   str_human_bytes(p->n_there, size, sizeof size),
                   str_human_bytes(p->n_total, total, sizeof total));
     return send_all(p);
+}
+
+/* What is missing there, and all of that. 0 also when nothing was to be sent: p->here. */
+static int bring(struct push *p)
+{
+    int rc = bring_told(p, true);
+
+    for (unsigned i = 1;
+         rc == 0 && !p->here && i < PUSH_ROUNDS && p->n_sent < p->n_total - p->n_there; i++)
+        rc = bring_told(p, false);
+    return rc;
 }
 
 /* A piece found no upload: somebody has deleted there what had come, as `models prune` does. */
@@ -409,25 +420,24 @@ static int commit(struct push *p)
 
 /*
  * The whole is not what was sent: a machine that went down in between may have lost what it had
- * taken. It knows what, by the digest of each piece. True: that was sent once more. Else the error
- * stays.
+ * taken. It knows what, by the digest of each piece. True: that was sent once more. Else why not:
+ * the error of before where nothing was missing.
  */
 static bool send_lost(struct push *p)
 {
     struct api_error before = *p->e;
-    bool sent;
+    int rc;
 
     *p->e = (struct api_error){0};
     p->failed = false;
-    sent = bring(p) == 0 && (p->here || p->n_there < p->n_total);
-    if (sent) {
+    rc = bring(p);
+    if (rc || p->here || p->n_there < p->n_total) {
         api_error_done(&before);
-    } else {
-        api_error_done(p->e);
-        *p->e = before;
-        p->failed = true;
+        return rc == 0;
     }
-    return sent;
+    *p->e = before; /* all was there, and is wrong */
+    p->failed = true;
+    return false;
 }
 
 static bool is_wrong(const struct push *p)

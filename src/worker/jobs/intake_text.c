@@ -160,19 +160,18 @@ static int check_names(struct job *j)
     return 0;
 }
 
-/* A longer text's tokens are found until it is known not to fit. */
+/* A longer text's tokens are found until it is known not to fit; SentencePiece finds all at once.
+ */
 static size_t most_of(const struct intake_model *with, size_t n_bytes)
 {
     return n_bytes > COUNTED_MAX ? with->n_ctx : SIZE_MAX;
 }
 
-/* The job is over where they were not all found. */
+/* The job is over where they may not all have been found. */
 static void check_counted(const struct intake_model *with, struct job *j, size_t n_bytes)
 {
-    size_t most = most_of(with, n_bytes);
-
-    if (j->n_tokens > most)
-        refuse_uncounted(with, j, n_bytes, most + 1);
+    if (j->n_tokens > most_of(with, n_bytes))
+        refuse_uncounted(with, j, n_bytes, j->n_tokens);
 }
 
 static int render(const struct intake_model *with, struct job *j, struct err *err)
