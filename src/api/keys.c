@@ -296,8 +296,9 @@ int keys_create(const char *home, const char *name, int wait_ms, const volatile 
 int keys_check_room(const char *home, struct err *err)
 {
     struct keys k;
+    int rc = keys_load(home, &k, err);
 
-    return keys_load(home, &k, NULL) == 0 && k.n >= KEYS_LISTED_MAX ? too_many(err) : 0;
+    return rc == 0 && k.n >= KEYS_LISTED_MAX ? too_many(err) : rc;
 }
 
 struct revocation {

@@ -272,7 +272,10 @@ static void put_file(struct buf *out, const char *path)
         path += 2;
     } else if (path[0] != '/') {
         cwd = getcwd(NULL, 0);
-        put_path(out, cwd ? cwd : "");
+        if (cwd)
+            put_path(out, cwd);
+        else
+            buf_lose(out); /* the folder is gone: it is no path from the root */
     }
     put_path(out, path);
     free(cwd);

@@ -219,8 +219,8 @@ static int inspect(struct gguf *g, struct buf *out, struct err *err)
         engine_model_close(m);
     else
         gguf_close(g);
-    if (rc == ERR_NO_MEMORY)
-        return err_set(err, ERR_NO_MEMORY, "%s", why.text);
+    if (rc == ERR_NO_MEMORY || rc == ERR_IO) /* it was changed while it was read: no judgement */
+        return err_set(err, rc, "%s", why.text);
     return 0;
 }
 

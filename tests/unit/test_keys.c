@@ -240,6 +240,22 @@ static void test_keys__stay_their_owners_when_root_changes_them(void **state)
     home_end(&h);
 }
 
+/* A list that cannot be read counted as one with room: whoever paired used up the code for nothing.
+ */
+static void test_keys__a_list_that_cannot_be_read_has_no_room(void **state)
+{
+    struct err err = {0};
+    struct home h;
+
+    (void)state;
+    home_begin(&h);
+    assert_int_equal(keys_check_room(h.dir, &err), 0);
+    assert_int_equal(path_write_file(h.file, "no key\n", 7, 0600, NULL), 0);
+    assert_int_equal(keys_check_room(h.dir, &err), ERR_INVALID);
+    assert_non_null(strstr(err.text, h.file));
+    home_end(&h);
+}
+
 static void test_keys__a_file_for_all_eyes_is_refused(void **state)
 {
     char key[ACCESS_KEY_MAX + 1];
@@ -538,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_keys__who_may_only_read_the_home_keeps_no_change_from_being_made),
         cmocka_unit_test(test_keys__the_lock_is_the_folders_besides),
         cmocka_unit_test(test_keys__stay_their_owners_when_root_changes_them),
+        cmocka_unit_test(test_keys__a_list_that_cannot_be_read_has_no_room),
         cmocka_unit_test(test_keys__a_file_for_all_eyes_is_refused),
         cmocka_unit_test(test_keys__bad_lines_are_named),
         cmocka_unit_test(test_keys__there_is_a_limit),

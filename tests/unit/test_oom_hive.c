@@ -121,6 +121,51 @@ static void test_oom__a_newer_card_is_withheld(void **state)
     free(text);
 }
 
+static char *whole_text;
+
+static struct card *make_card(void)
+{
+    struct card *c;
+
+    if (card_create("/m", "org/repo", "0123456789abcdef0123456789abcdef01234567", "Q4_K_M", &c,
+                    NULL))
+        return NULL;
+    if (card_add_file(c, "a.gguf", 5, "", NULL) || card_add_file(c, "b.gguf", 6, "", NULL) ||
+        card_add_ref(c, "hf:org/repo", NULL)) {
+        card_free(c);
+        return NULL;
+    }
+    str_copy(c->verdict.judge, sizeof c->verdict.judge, "x");
+    str_copy(c->verdict.code, sizeof c->verdict.code, "UNSUPPORTED_MODEL");
+    return c;
+}
+
+static int write_card(void)
+{
+    struct card *c = make_card();
+    char *text = c ? card_text(c) : NULL;
+    int rc = text ? 0 : ERR_NO_MEMORY;
+
+    if (text && whole_text && !str_eq(text, whole_text))
+        rc = OOM_WRONG;
+    free(text);
+    card_free(c);
+    return rc;
+}
+
+/* It lacked a file, a name or the verdict, and was kept so. */
+static void test_oom__a_card_is_whole_or_none(void **state)
+{
+    struct card *c = make_card();
+
+    (void)state;
+    whole_text = card_text(c);
+    assert_non_null(whole_text);
+    card_free(c);
+    oom_run(write_card, false);
+    free(whole_text);
+}
+
 /* ---- workers' answers ---- */
 
 static int read_vectors(void)
@@ -149,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_oom__a_ledger_stays),
         cmocka_unit_test(test_ledger__that_cannot_be_read_is_not_begun_anew),
         cmocka_unit_test(test_oom__a_newer_card_is_withheld),
+        cmocka_unit_test(test_oom__a_card_is_whole_or_none),
         cmocka_unit_test(test_oom__vectors_are_no_less_good),
     };
 

@@ -6,6 +6,7 @@
  * reach.h before it is followed, and a card is given out only when its files can be looked at, too.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/path.h"
@@ -130,11 +131,26 @@ static bool give(struct scan *s, struct card *c)
     return true;
 }
 
+/* NULL: it is not there, or left out. One that cannot be opened is not empty. */
+static DIR *open_dir(struct scan *s, const char *dir)
+{
+    struct err why;
+    DIR *d;
+
+    if (!reaches_path(s, dir))
+        return NULL;
+    d = opendir(dir);
+    if (!d && errno != ENOENT && errno != ENOTDIR)
+        reaches(s, err_errno(&why, ERR_IO, errno, "cannot look into %s", dir), &why);
+    return d;
+}
+
 /* False when `each` wants no more. Folders are `depth` levels deep; cards lie at the bottom. */
 static bool scan_dir(struct scan *s, const char *dir, unsigned depth)
 {
-    DIR *d = reaches_path(s, dir) ? opendir(dir) : NULL;
+    DIR *d = open_dir(s, dir);
     struct dirent *entry;
+    struct err why;
     bool more = true;
 
     while (d && more && (entry = readdir(d))) {
@@ -144,6 +160,8 @@ static bool scan_dir(struct scan *s, const char *dir, unsigned depth)
         if (entry->d_name[0] == '.' || (depth == 0 && !str_ends(entry->d_name, CARD_TAIL)))
             continue;
         path = path_join(dir, entry->d_name);
+        if (!path)
+            reaches(s, err_no_memory(&why, strlen(dir), "a path"), &why);
         if (path && depth > 0)
             more = scan_dir(s, path, depth - 1);
         else if (path && reaches_path(s, path) && (c = card_load(s->models_dir, path)))

@@ -53,9 +53,12 @@ static json_t *to_json(const struct card *c)
  * would have many times its bytes. */
 char *card_text(const struct card *c)
 {
+    unsigned n_failed = json_guard_n_failed();
     json_t *root = to_json(c);
-    char *text = root ? json_dumps(root, c->more ? JSON_COMPACT : JSON_INDENT(2)) : NULL;
+    char *text = NULL;
 
+    if (root && json_guard_n_failed() == n_failed) /* else a part of it may be missing */
+        text = json_dumps(root, c->more ? JSON_COMPACT : JSON_INDENT(2));
     json_decref(root);
     return text;
 }

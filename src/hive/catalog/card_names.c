@@ -98,7 +98,7 @@ static bool on_any(void *arg, struct card *other)
 int card_check_beside(struct reach *r, const char *models_dir, const struct card *c,
                       struct err *err)
 {
-    return card_scan_beside(r, models_dir, c, on_any, NULL, err) == ERR_CONFLICT ? ERR_CONFLICT : 0;
+    return card_scan_beside(r, models_dir, c, on_any, NULL, err);
 }
 
 struct checking {

@@ -113,13 +113,14 @@ int card_remove_all(struct reach *r, const char *models_dir, const struct card *
 {
     struct others o = {.card = c, .named = calloc(c->n_files + 1, sizeof *o.named)};
     struct err why;
-    int error, rc = 0;
+    int error, rc;
 
     if (!o.named)
         return err_no_memory(err, c->n_files, "what is to be deleted");
-    if (card_scan_beside(r, models_dir, c, on_other, &o, &why) == ERR_CONFLICT) {
+    rc = card_scan_beside(r, models_dir, c, on_other, &o, &why);
+    if (rc) { /* whose files these are, too, is not known */
         free(o.named);
-        return err_set(err, ERR_CONFLICT, "%s", why.text);
+        return err_set(err, rc, "%s", why.text);
     }
     for (size_t i = 0; i < c->n_files; i++) {
         int one = o.named[i] ? 0 : card_remove_file(c->files[i].path, u, freed, rc ? NULL : err);

@@ -31,9 +31,10 @@ static void bind_text(sqlite3_stmt *st, int i, const char *text)
 
 static char *take_text(sqlite3_stmt *st, int i)
 {
-    const char *text = (const char *)sqlite3_column_text(st, i);
+    bool is_null = sqlite3_column_type(st, i) == SQLITE_NULL;
+    const char *text = is_null ? "" : (const char *)sqlite3_column_text(st, i);
 
-    return str_dup(text ? text : "");
+    return text ? str_dup(text) : NULL;
 }
 
 static bool read_row(sqlite3_stmt *st, struct catalog_row *row)
@@ -220,11 +221,14 @@ int catalog_put_verdict(struct catalog *c, const char *sha256, const struct cata
     return finish(c, st, err);
 }
 
-static void copy_text(sqlite3_stmt *st, int i, char *dst, size_t dst_size)
+/* False: no memory. */
+static bool copy_text(sqlite3_stmt *st, int i, char *dst, size_t dst_size)
 {
-    const char *text = (const char *)sqlite3_column_text(st, i);
+    bool is_null = sqlite3_column_type(st, i) == SQLITE_NULL;
+    const char *text = is_null ? "" : (const char *)sqlite3_column_text(st, i);
 
     str_copy(dst, dst_size, text ? text : "");
+    return text != NULL;
 }
 
 int catalog_get_verdict(struct catalog *c, const char *sha256, struct catalog_verdict *out,
@@ -238,10 +242,11 @@ int catalog_get_verdict(struct catalog *c, const char *sha256, struct catalog_ve
         return rc;
     step = sqlite3_step(st);
     if (step == SQLITE_ROW) {
-        copy_text(st, 0, out->judge, sizeof out->judge);
-        copy_text(st, 1, out->code, sizeof out->code);
-        copy_text(st, 2, out->message, sizeof out->message);
-        copy_text(st, 3, out->license, sizeof out->license);
+        if (!copy_text(st, 0, out->judge, sizeof out->judge) ||
+            !copy_text(st, 1, out->code, sizeof out->code) ||
+            !copy_text(st, 2, out->message, sizeof out->message) ||
+            !copy_text(st, 3, out->license, sizeof out->license))
+            rc = err_no_memory(err, sizeof *out, "a verdict");
     } else {
         rc = step == SQLITE_DONE ? err_set(err, ERR_NOT_FOUND, "no verdict on %s is kept", sha256)
                                  : catalog_fail(c, err);

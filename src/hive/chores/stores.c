@@ -1,8 +1,11 @@
 /* stores.c - see stores.h: what both stores need. */
 #include "hive/chores/stores.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/path.h"
 #include "base/str.h"
@@ -69,21 +72,39 @@ bool store_may_look(struct store_walk *w, const char *path)
     return !w->enough && w->rc == 0;
 }
 
+/* A folder that this account may not come to is not "no folder". */
+static int look_for(const char *dir, bool *is_there, struct err *err)
+{
+    struct stat st;
+
+    *is_there = stat(dir, &st) == 0 && S_ISDIR(st.st_mode);
+    if (*is_there || access(dir, F_OK) == 0 || errno == ENOENT || errno == ENOTDIR)
+        return 0;
+    return err_errno(err, errno == EACCES ? ERR_DENIED : ERR_IO, errno, "cannot look into %s", dir);
+}
+
 int store_first_dir(struct reach *r, char *const *choices, size_t n, char **out, struct err *err)
 {
+    struct err why = {0};
     int rc = 0;
 
     *out = NULL;
     for (size_t i = 0; i < n; i++) {
-        bool asked = choices[i] && !*out && rc == 0;
+        bool asked = choices[i] && !*out && rc == 0, is_there = false;
 
         if (asked)
             rc = reach_check(r, choices[i], err);
-        if (asked && rc == 0 && path_is_dir(choices[i]))
+        if (asked && rc == 0 && why.code == 0)
+            look_for(choices[i], &is_there, &why);
+        else if (asked && rc == 0)
+            is_there = path_is_dir(choices[i]);
+        if (is_there)
             *out = choices[i];
         else
             free(choices[i]);
     }
+    if (rc == 0 && !*out && why.code)
+        rc = err_set(err, why.code, "%s", why.text);
     return rc;
 }
 

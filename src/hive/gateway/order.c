@@ -352,8 +352,8 @@ void order_template_var(struct order *o, const char *name, json_t *value)
     json_t *vars = json_object_get(o->body, "template_vars");
 
     if (!vars) {
-        vars = json_object();
-        order_put(o, "template_vars", vars);
+        order_put(o, "template_vars", json_object());
+        vars = json_object_get(o->body, "template_vars");
     }
     json_object_set_new(vars, name, value);
 }

@@ -39,7 +39,10 @@ static json_t *without_nul(const json_t *text)
         else
             buf_puts(&out, NUL_SHOWN);
     }
-    made = json_stringn(buf_str(&out), out.len);
+    if (buf_failed(&out)) /* NULs are refused by the worker: better than a part of the text */
+        made = NULL;
+    else
+        made = json_stringn(buf_str(&out), out.len);
     buf_done(&out);
     return made;
 }

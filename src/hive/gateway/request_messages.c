@@ -48,6 +48,8 @@ static json_t *text_of(struct fields *f, const char *field, json_t *content, con
                         "%s holds a block of type '%.40s'; only text is taken there.", field,
                         json_text(block, "type"));
     }
+    if (buf_failed(&text))
+        fields_lose(f);
     out = json_stringn(buf_str(&text), text.len);
     buf_done(&text);
     return out;
@@ -122,6 +124,8 @@ static void end_turn(struct turn *t, const char *role)
 {
     json_t *message;
 
+    if (buf_failed(&t->text) || buf_failed(&t->thinking))
+        fields_lose(t->f);
     if (t->text.len == 0 && t->thinking.len == 0 && json_array_size(t->calls) == 0)
         return; /* results only: they are there already */
     message = json_pack("{s:s, s:s%}", "role", role, "content", buf_str(&t->text), t->text.len);

@@ -34,6 +34,8 @@ static json_t *text_of(struct fields *f, size_t i, json_t *content, const char *
                         "input[%zu] holds a part of type '%.40s'; models here take text only.", i,
                         type);
     }
+    if (buf_failed(&text))
+        fields_lose(f);
     out = json_stringn(buf_str(&text), text.len);
     buf_done(&text);
     return out;
@@ -41,6 +43,7 @@ static json_t *text_of(struct fields *f, size_t i, json_t *content, const char *
 
 /* The messages that items become; thoughts wait for what the assistant says or calls next. */
 struct input {
+    struct fields *f;
     json_t *messages;
     struct buf thoughts;
     bool has_thoughts;
@@ -63,6 +66,8 @@ static json_t *assistant_message(struct input *in, json_t *content)
     if (in->has_thoughts)
         json_object_set_new(message, "reasoning_content",
                             json_stringn(buf_str(&in->thoughts), in->thoughts.len));
+    if (buf_failed(&in->thoughts))
+        fields_lose(in->f);
     in->has_thoughts = false;
     buf_clear(&in->thoughts);
     return message;
@@ -77,7 +82,7 @@ static void add_other(struct input *in, json_t *message)
         json_array_append_new(in->messages, message);
 }
 
-/* The assistant's message that calls belong to: the last one, or a new one. */
+/* The assistant's message that calls belong to: the last one, or a new one. NULL: no memory. */
 static json_t *assistant_turn(struct input *in)
 {
     json_t *last = json_array_get(in->messages, json_array_size(in->messages) - 1);
@@ -85,8 +90,7 @@ static json_t *assistant_turn(struct input *in)
     if (!in->has_thoughts && str_eq(json_text(last, "role"), "assistant"))
         return last;
     last = assistant_message(in, in->has_thoughts ? json_string("") : json_null());
-    json_array_append_new(in->messages, last);
-    return last;
+    return json_array_append_new(in->messages, last) ? NULL : last; /* else it is no more */
 }
 
 static void take_call(struct fields *f, const json_t *item, size_t i, struct input *in)
@@ -95,7 +99,8 @@ static void take_call(struct fields *f, const json_t *item, size_t i, struct inp
 
     if (!calls) {
         calls = json_array();
-        json_object_set_new(turn, "tool_calls", calls);
+        if (json_object_set_new(turn, "tool_calls", calls))
+            return;
     }
     json_array_append_new(calls, json_pack("{s:s, s:s, s:{s:s, s:s}}", "id",
                                            order_text_at(f, "input", i, item, "call_id"), "type",
@@ -140,7 +145,7 @@ static void take_item(struct fields *f, json_t *item, size_t i, struct input *in
 void request_responses_input(struct fields *f, struct order *o)
 {
     json_t *input = fields_any(f, "input", true), *item;
-    struct input in = {.messages = json_array()};
+    struct input in = {.f = f, .messages = json_array()};
     const char *instructions = NULL;
     size_t i;
 

@@ -65,7 +65,7 @@ bool models_is_whole(struct models *m, const struct card *card);
 bool models_is_out(const struct models *m, const char *first_path);
 void models_is_in(struct models *m, const char *first_path);
 
-/* *e for what reach.h says, or for want of memory; -1. */
+/* *e for what reach.h says, or for what else could not be looked at; -1. */
 int models_away(const struct err *err, struct api_error *e);
 /* The card of a downloaded or imported model (card_free), mended where it must be; *out NULL when
  * it is gone. -1 with *e as of models_away. */

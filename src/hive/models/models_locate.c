@@ -18,8 +18,8 @@
 
 int models_away(const struct err *err, struct api_error *e)
 {
-    api_error_set(e, err->code == ERR_NO_MEMORY ? API_INTERNAL : API_DISK_NOT_ANSWERING, REPLY_SRC,
-                  "%s", err->text);
+    api_error_set(e, err->code == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING : API_INTERNAL,
+                  REPLY_SRC, "%s", err->text);
     return -1;
 }
 

@@ -113,9 +113,11 @@ static int stop_all(struct keeper *k)
         rc = one ? one : rc;
         n++;
     }
+    json_decref(list);
+    if (interrupt_seen()) /* the others run on */
+        return keeper_cancelled(k);
     if (n == 0)
         out_printf(&k->out, "No worker is running.\n");
-    json_decref(list);
     return rc;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "api/modelref.h"
 #include "base/str.h"
@@ -59,7 +60,11 @@ int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
     } else {
         out->remote = ref.kind == MODEL_REF_HF;
         out->text = model_ref_text(&ref);
-        if (!out->text) {
+        if (!out->text && is_relative(&ref) && access(".", F_OK) != 0) {
+            err_set(&err, ERR_NOT_FOUND,
+                    "the folder that '%.200s' begins in, the current one, was deleted", typed);
+            rc = refuse(k, &err);
+        } else if (!out->text) {
             err_no_memory(&err, MODEL_REF_MAX, "the model's name");
             rc = keeper_fail_err(k, API_INTERNAL, &err);
         } else if (!str_is_utf8(out->text, strlen(out->text))) { /* by the folder one stands in */
