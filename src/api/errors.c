@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/json_load.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "base/utf8.h"
 
@@ -232,7 +233,7 @@ char *api_error_body(const struct api_error *e, const char *request_id)
                      text_json(e->message), "details", details, "request_id",
                      request_id ? request_id : "", "src", e->src ? e->src : "");
     if (body)
-        text = json_dumps(body, JSON_COMPACT);
+        text = json_write(body, JSON_COMPACT);
     json_decref(body);
     return text;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/inference.h"
+#include "api/json_whole.h"
 #include "base/clock.h"
 
 static void put_text(struct buf *out, const char *text)
@@ -153,7 +154,7 @@ int inference_event_end(struct buf *out, const struct inference_end *end)
 
 static void put_details(struct buf *out, const json_t *details)
 {
-    char *text = details ? json_dumps(details, JSON_COMPACT) : NULL;
+    char *text = details ? json_write(details, JSON_COMPACT) : NULL;
 
     if (text)
         buf_printf(out, ",\"details\":%s", text);

@@ -7,6 +7,8 @@
 
 #include "api/inference.h"
 
+#include "api/json_whole.h"
+
 /* Every set returns -1 when the value is NULL, for want of memory. */
 static int put_source(json_t *root, const struct inference_request *r)
 {
@@ -119,7 +121,7 @@ char *inference_request_text(const struct inference_request *r)
         return NULL;
     if (json_array_size(stop) == r->n_stop && put_source(root, r) == 0 && put_chat(root, r) == 0 &&
         put_sampling(root, r) == 0 && put_rest(root, r) == 0)
-        text = json_dumps(root, JSON_COMPACT);
+        text = json_write(root, JSON_COMPACT);
     json_decref(root);
     return text;
 }

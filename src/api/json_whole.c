@@ -39,3 +39,14 @@ int json_put_value(struct buf *out, const json_t *value, size_t flags)
         out->failed = true;
     return out->failed ? -1 : 0;
 }
+
+char *json_write(const json_t *value, size_t flags)
+{
+    struct buf out;
+
+    buf_init(&out, SIZE_MAX / 2);
+    if (json_put_value(&out, value, flags) == 0)
+        return buf_take(&out);
+    buf_done(&out);
+    return NULL;
+}

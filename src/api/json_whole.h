@@ -17,5 +17,7 @@ json_t *json_copy_all(const json_t *value); /* shares nothing */
 
 /* The value as text, with json_dumps's flags. When -1 comes of it `out` has failed. */
 int json_put_value(struct buf *out, const json_t *value, size_t flags);
+/* json_dumps, whose text lacks pieces where there was no memory for them: NULL then; free(). */
+char *json_write(const json_t *value, size_t flags);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/str.h"
 
@@ -34,7 +35,7 @@ static char *line_text(const struct security_chain *c, int64_t at_unix_ms, const
                              clock_iso8601(at_unix_ms, at), "event", event);
 
     if (line && (!facts || json_object_update_missing(line, (json_t *)(uintptr_t)facts) == 0))
-        text = json_dumps(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        text = json_write(line, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(line);
     return text;
 }

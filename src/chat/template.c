@@ -16,7 +16,7 @@
  * library, which filled them in, is not there. */
 static int set_texts(const struct chat_template *t, json_t *vars, const json_t *tools)
 {
-    char *text = tools ? json_dumps(tools, JSON_INDENT(2) | JSON_ENSURE_ASCII) : str_dup("");
+    char *text = tools ? json_write(tools, JSON_INDENT(2) | JSON_ENSURE_ASCII) : str_dup("");
     time_t now = (time_t)(clock_unix_ms() / 1000);
     char when[64];
     struct tm tm;

@@ -2,6 +2,7 @@
 #include "chat/written.h"
 
 #include "api/json_load.h"
+#include "api/json_whole.h"
 #include "base/buf.h"
 #include "base/str.h"
 #include "chat/json_scan.h"
@@ -57,7 +58,7 @@ char *written_args(const json_t *object, bool needed, bool *lost)
     if (json_is_string(args))
         args = inner = written_value(json_string_value(args), json_string_length(args), lost);
     if (json_is_object(args)) {
-        text = json_dumps(args, JSON_COMPACT);
+        text = json_write(args, JSON_COMPACT);
         *lost |= !text;
     }
     json_decref(inner);

@@ -306,6 +306,22 @@ static bool too_deep(const json_t *value, unsigned left)
     return false;
 }
 
+/* Not every caller in jansson looks at what this returns; the buffer remembers it. */
+static int put_piece(const char *bytes, size_t n, void *out)
+{
+    return buf_put(out, bytes, n);
+}
+
+char *schema_text(const json_t *value)
+{
+    struct buf out;
+
+    buf_init(&out, SIZE_MAX / 2);
+    if (json_dump_callback(value, put_piece, &out, JSON_COMPACT | JSON_ENCODE_ANY))
+        buf_lose(&out);
+    return buf_take(&out); /* NULL behind a failure */
+}
+
 static int check_size(const json_t *schema, struct err *err)
 {
     size_t n;
@@ -315,6 +331,8 @@ static int check_size(const json_t *schema, struct err *err)
     if (too_deep(schema, GRAMMAR_MAX_NESTING))
         return err_set(err, ERR_LIMIT, "the schema is nested deeper than %d", GRAMMAR_MAX_NESTING);
     n = json_dumpb(schema, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (n == 0)
+        return err_no_memory(err, n, "a schema's text");
     if (n > GRAMMAR_MAX_BYTES)
         return err_set(err, ERR_LIMIT, "the schema has %zu bytes; the most is %u", n,
                        GRAMMAR_MAX_BYTES);

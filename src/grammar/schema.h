@@ -49,8 +49,14 @@
 #ifndef RBEE_GRAMMAR_SCHEMA_H
 #define RBEE_GRAMMAR_SCHEMA_H
 
+#include <jansson.h>
+
 #define SCHEMA_MAX_INDENT   64
 #define SCHEMA_MAX_FRACTION 15
 #define SCHEMA_MAX_PARTS    1024 /* schemas that hold at once for one value */
+
+/* A value of any kind as text, free(); NULL where there is no memory for all of it, of which
+ * json_dumps says nothing. */
+char *schema_text(const json_t *value);
 
 #endif

@@ -213,8 +213,11 @@ uint32_t schema_scalar(struct schema *s, const json_t *value_)
     if (json_is_real(value_)) {
         put_real(&b, json_real_value(value_));
     } else {
-        dumped = json_dumps(value_, JSON_ENCODE_ANY);
-        buf_puts(&b, dumped ? dumped : "");
+        dumped = schema_text(value_);
+        if (dumped)
+            buf_puts(&b, dumped);
+        else
+            buf_lose(&b);
     }
     if (buf_failed(&b) || !b.len)
         rules_fail(s->r, ERR_NO_MEMORY, "there is no memory for a value of a schema");

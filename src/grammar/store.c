@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "grammar/compiled.h"
+#include "grammar/schema.h"
 
 enum kind { KIND_GBNF, KIND_SCHEMA };
 
@@ -165,7 +166,7 @@ int grammar_store_gbnf(struct grammar_store *s, const char *text, size_t n_bytes
 int grammar_store_schema(struct grammar_store *s, const json_t *schema,
                          const struct grammar_stop *stop, struct grammar **out, struct err *err)
 {
-    char *text = json_dumps(schema, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = schema_text(schema);
     struct key k = {KIND_SCHEMA, text, text ? strlen(text) : 0};
     int rc = 0;
 

@@ -180,18 +180,20 @@ static void test_modelref__refuses_past_the_limits(void **state)
 /* ./x.gguf in a folder that was deleted was /x.gguf, another file. */
 static void test_modelref__of_a_folder_that_is_gone_is_none(void **state)
 {
-    char gone[] = "/tmp/rbee-modelref-XXXXXX";
+    char gone[] = "/tmp/rbee-modelref-XXXXXX", *cwd = getcwd(NULL, 0);
     struct model_ref r;
     struct err err;
 
     (void)state;
+    assert_non_null(cwd);
     assert_non_null(mkdtemp(gone));
     assert_int_equal(chdir(gone), 0);
     assert_int_equal(rmdir(gone), 0);
     assert_int_equal(model_ref_parse("./x.gguf", &r, &err), 0);
     assert_null(model_ref_text(&r));
     model_ref_done(&r);
-    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(chdir(cwd), 0);
+    free(cwd);
 }
 
 int main(void)

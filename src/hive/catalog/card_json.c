@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "api/json_load.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "hive/catalog/card.h"
 
@@ -58,7 +59,7 @@ char *card_text(const struct card *c)
     char *text = NULL;
 
     if (root && json_guard_n_failed() == n_failed) /* else a part of it may be missing */
-        text = json_dumps(root, c->more ? JSON_COMPACT : JSON_INDENT(2));
+        text = json_write(root, c->more ? JSON_COMPACT : JSON_INDENT(2));
     json_decref(root);
     return text;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/failed_keys.h"
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -230,7 +231,7 @@ void chore_judge(struct chore *c, const char *path, const char *sha256,
 
 void chore_say(struct chore *c, json_t *event)
 {
-    char *text = event && c->stream ? json_dumps(event, JSON_COMPACT) : NULL;
+    char *text = event && c->stream ? json_write(event, JSON_COMPACT) : NULL;
 
     if (text)
         sse_send(c->stream, text, strlen(text));

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "api/json_load.h"
+#include "api/json_whole.h"
 #include "api/modelref.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -354,7 +355,7 @@ static int text_with(const char *path, const char *dir, json_t *model, char **te
         rc = err_set(err, ERR_LIMIT,
                      "%s lists %d models, which is the most: export into another folder", path,
                      MANIFEST_MODELS_MAX);
-    else if (!(*text = json_dumps(root, JSON_INDENT(2))))
+    else if (!(*text = json_write(root, JSON_INDENT(2))))
         rc = err_no_memory(err, MANIFEST_BYTES_MAX, "a manifest");
     else if (strlen(*text) > MANIFEST_BYTES_MAX)
         rc = err_set(err, ERR_LIMIT,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/json_whole.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -208,7 +209,7 @@ static bool on_row(void *arg, const struct catalog_row *row)
 /* The digest of all that is to be deleted: what was shown is what is done. */
 static void name_plan(const json_t *items, char hex[DIGEST_SHA256_BYTES])
 {
-    char *text = json_dumps(items, JSON_COMPACT);
+    char *text = json_write(items, JSON_COMPACT);
 
     hex[0] = '\0';
     if (text)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "api/json_load.h"
+#include "api/json_whole.h"
 #include "base/path.h"
 #include "base/str.h"
 
@@ -24,7 +25,7 @@ char *advertise_text(const struct advertise *a)
 {
     json_t *j = json_pack("{s:s, s:i, s:b, s:s}", "host", a->addr.host, "port", (int)a->addr.port,
                           "tls", a->tls, "pin", a->pin);
-    char *text = j ? json_dumps(j, JSON_INDENT(1)) : NULL;
+    char *text = j ? json_write(j, JSON_INDENT(1)) : NULL;
 
     json_decref(j);
     return text;

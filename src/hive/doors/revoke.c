@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 
+#include "api/json_whole.h"
 #include "api/keys.h"
 #include "hive/http/reply.h"
 #include "hive/http/shape.h"
@@ -29,7 +30,7 @@ static void end_stream(struct http_exchange *x, const struct api_error *e)
     static const char before[] = "data: ", behind[] = "\n\ndata: [DONE]\n\n";
     json_t *event = json_pack("{s:s, s:s, s:s, s:b}", "stage", "error", "code",
                               api_error_info(e->code)->code, "message", e->message, "retriable", 0);
-    char *text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+    char *text = event ? json_write(event, JSON_COMPACT) : NULL;
 
     if (text) {
         http_stream_put(x, before, sizeof before - 1);

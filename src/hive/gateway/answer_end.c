@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "api/error_log.h"
+#include "api/json_whole.h"
 #include "hive/doors/revoke.h"
 #include "hive/gateway/answer_internal.h"
 #include "hive/http/reply.h"
@@ -179,7 +180,7 @@ void answer_reply(struct answer *a, json_t *body)
 {
     let_go(a);
     if (a->out.open) { /* a stream that waited for the model */
-        char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+        char *text = body ? json_write(body, JSON_COMPACT) : NULL;
 
         if (text)
             outlet_put(&a->out, text);

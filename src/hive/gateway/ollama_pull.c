@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "api/error_log.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "hive/doors/revoke.h"
 #include "hive/gateway/model.h"
@@ -40,7 +41,7 @@ static void pull_free(struct pull *p)
 /* Takes the line over. */
 static void tell(struct pull *p, json_t *line)
 {
-    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    char *text = line ? json_write(line, JSON_COMPACT) : NULL;
 
     if (text && p->stream) {
         outlet_open(&p->out);

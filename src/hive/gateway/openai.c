@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "hive/gateway/dialects.h"
 #include "hive/gateway/logprobs.h"
 
@@ -48,7 +49,7 @@ const char *openai_finish_reason(const struct choice *c)
 void openai_put_json(struct buf *out, json_t *value, unsigned digits)
 {
     char *text =
-        value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits))
+        value ? json_write(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(digits))
               : NULL;
 
     buf_puts(out, text ? text : "null");

@@ -38,7 +38,7 @@ int order_settle_echo(struct order *o)
 {
     if (!o->echo)
         return 0;
-    o->echo_text = json_dumps(o->echo, JSON_COMPACT);
+    o->echo_text = json_write(o->echo, JSON_COMPACT);
     if (!o->echo_text)
         return -1;
     o->n_echo = strlen(o->echo_text);
@@ -72,7 +72,7 @@ static int make_text(struct order *o)
     if (o->text)
         return 0;
     if (json_object_set_new(o->body, "stream", json_true()) == 0)
-        o->text = json_dumps(o->body, JSON_COMPACT);
+        o->text = json_write(o->body, JSON_COMPACT);
     if (!o->text)
         return -1;
     o->text[strlen(o->text) - 1] = '\0';
@@ -94,7 +94,7 @@ char *order_body(struct order *o, unsigned index)
 
     if (make_text(o))
         return NULL;
-    own = prompt ? json_dumps(prompt, JSON_COMPACT | JSON_ENCODE_ANY) : str_dup("");
+    own = prompt ? json_write(prompt, JSON_COMPACT | JSON_ENCODE_ANY) : str_dup("");
     if (!own)
         return NULL;
     if (o->seed_given)

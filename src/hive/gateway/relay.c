@@ -8,6 +8,7 @@
 #include "api/addressee.h"
 #include "api/fields.h"
 #include "api/json_load.h"
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/heap.h"
 #include "base/str.h"
@@ -323,7 +324,7 @@ static void settle(struct relay *r, struct fields *f)
     bool large = json_tree_bytes(body, n) >= HEAP_LARGE_BYTES;
 
     fields_done(f);
-    r->text = json_dumps(r->body, JSON_COMPACT);
+    r->text = json_write(r->body, JSON_COMPACT);
     r->n_text = r->text ? strlen(r->text) : 0;
     json_decref(r->body);
     r->body = NULL;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/error_log.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "hive/http/shape.h"
 
@@ -18,7 +19,7 @@ static const char out_of_memory[] =
 
 void reply_json(struct http_exchange *x, int status, json_t *body)
 {
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body ? json_write(body, JSON_COMPACT) : NULL;
 
     if (text)
         http_reply(x, status, JSON_TYPE, text, strlen(text));

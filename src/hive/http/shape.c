@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/error_log.h"
+#include "api/json_whole.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "net/http_server.h"
@@ -153,7 +154,7 @@ static const char *first_field(const struct api_error *e)
 static void put_loading(const struct api_error *e, struct buf *out)
 {
     const json_t *loading = json_object_get(e->details, "loading");
-    char *text = loading ? json_dumps(loading, JSON_COMPACT) : NULL;
+    char *text = loading ? json_write(loading, JSON_COMPACT) : NULL;
 
     if (text)
         buf_printf(out, ",\"loading\":%s", text);
@@ -171,7 +172,7 @@ static void put_details(const struct api_error *e, struct buf *out)
         json_object_set_new(details, "hint", json_string(api_error_hint(e, room)));
     if (!json_object_get(details, "retriable"))
         json_object_set_new(details, "retriable", json_boolean(info->retriable));
-    text = details ? json_dumps(details, JSON_COMPACT) : NULL;
+    text = details ? json_write(details, JSON_COMPACT) : NULL;
     if (text)
         buf_printf(out, ",\"details\":%s", text);
     free(text);
@@ -247,7 +248,7 @@ static void put_models(const struct api_error *e, const char *request_id, struct
     free(text);
     json_object_set_new(inner, "type", json_string(openai_type(status_of(e))));
     json_object_set_new(inner, "param", param ? json_string(param) : json_null());
-    text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    text = body ? json_write(body, JSON_COMPACT) : NULL;
     buf_puts(out, text ? text : "{\"error\":{\"code\":\"INTERNAL\"}}");
     free(text);
     json_decref(body);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "hive/http/reply.h"
 #include "hive/models/download_internal.h"
@@ -56,7 +57,7 @@ static json_t *end_json(const struct download *d)
 /* Takes the event over. */
 static void send(struct sse_stream *stream, json_t *event)
 {
-    char *text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+    char *text = event ? json_write(event, JSON_COMPACT) : NULL;
 
     if (text)
         sse_send(stream, text, strlen(text));

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "keeper/ask/pool_internal.h"
 #include "keeper/ask/ready.h"
@@ -125,7 +126,7 @@ static char *spawn_body(const struct pool_want *want, bool fresh)
         json_object_set_new(body, "keep_alive", json_string(want->keep_alive));
     if (fresh)
         json_object_set_new(body, "new", json_true());
-    text = json_dumps(body, JSON_COMPACT);
+    text = json_write(body, JSON_COMPACT);
     json_decref(body);
     return text;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/cli.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -181,7 +182,7 @@ static int parse(const json_t *settings, json_t *more, struct inference_request 
     int rc = 0;
 
     if (more && json_object_update_missing(more, (json_t *)(uintptr_t)settings) == 0)
-        text = json_dumps(more, JSON_COMPACT);
+        text = json_write(more, JSON_COMPACT);
     json_decref(more);
     if (!text)
         return err_no_memory(err, 1, "the request");
@@ -332,7 +333,7 @@ static void show_one(const json_t *settings, const struct setting *s, struct buf
 {
     const json_t *value = json_object_get(settings, s->name);
     char *text =
-        value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+        value ? json_write(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
 
     buf_printf(out, "  %-19s %-12s %s\n", s->name, text ? text : s->fallback, s->help);
     free(text);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/json_whole.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "base/sweep.h"
@@ -110,7 +111,7 @@ static char *to_text(const struct conversation *c)
     json_t *root = json_pack("{s:i, s:s*, s:s*, s:O, s:O}", "rbee_chat", CONVERSATION_VERSION,
                              "model", c->model, "system", c->system_text, "settings", c->settings,
                              "messages", c->messages);
-    char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    char *text = root ? json_write(root, JSON_INDENT(2)) : NULL;
 
     json_decref(root);
     return text;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "keeper/ask/workers.h"
 #include "keeper/commands/commands.h"
@@ -64,7 +65,7 @@ static char *question(const struct explain *o, const char *model_ref)
         json_object_set_new(body, "slots", json_integer(o->slots));
     if (body && o->ctx)
         json_object_set_new(body, "ctx", json_integer(o->ctx));
-    text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    text = body ? json_write(body, JSON_COMPACT) : NULL;
     json_decref(body);
     return text;
 }
@@ -286,7 +287,7 @@ static void want_new(struct asked *a)
     char *text = NULL;
 
     if (body && json_object_set_new(body, "new", json_true()) == 0)
-        text = json_dumps(body, JSON_COMPACT);
+        text = json_write(body, JSON_COMPACT);
     json_decref(body);
     if (!text)
         return;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "keeper/commands/commands.h"
 #include "keeper/models/chore.h"
@@ -172,7 +173,7 @@ static int delete_all(struct keeper *k, const json_t *plan, bool json)
     char url[KEEPER_URL_MAX], size[16];
     json_t *body = json_pack("{s:s}", "plan", keeper_text(plan, "plan", "")), *done = NULL;
     struct client_ask ask = {.method = "POST"};
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = body ? json_write(body, JSON_COMPACT) : NULL;
     struct api_error e = {0};
     int rc;
 

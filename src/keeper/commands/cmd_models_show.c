@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "keeper/commands/commands.h"
 #include "keeper/models/one_model.h"
@@ -26,7 +27,7 @@ static char *value_text(const json_t *value)
         return str_dup(json_string_value(value));
     if (json_is_real(value) && number == floor(number) && fabs(number) < WHOLE_MAX)
         return str_printf("%.0f", number);
-    return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    return json_write(value, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
 static bool is_bytes(const char *name)

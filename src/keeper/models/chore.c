@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -123,7 +124,7 @@ static enum client_end ask(struct keeper *k, const struct chore *chore,
 int chore_watch(struct keeper *k, const struct chore *chore)
 {
     struct watching w = {.k = k, .chore = chore};
-    char url[KEEPER_URL_MAX], *body = chore->body ? json_dumps(chore->body, JSON_COMPACT) : NULL;
+    char url[KEEPER_URL_MAX], *body = chore->body ? json_write(chore->body, JSON_COMPACT) : NULL;
     struct client_watch watch = {.method = "POST",
                                  .body = body,
                                  .head_ms = CHORE_STALL_MS,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -221,7 +222,7 @@ static char *request_text(const char *model_ref, const struct download_wish *wis
     if (request && wish->connections)
         json_object_set_new(request, "connections", json_integer(wish->connections));
     if (request)
-        text = json_dumps(request, JSON_COMPACT);
+        text = json_write(request, JSON_COMPACT);
     json_decref(request);
     return text;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/sha256.h"
 #include "base/str.h"
@@ -486,7 +487,7 @@ static int get_manifest(struct keeper *from, struct push *p)
     sent = json_deep_copy(p->manifest);
     json_array_foreach(json_object_get(json_array_get(json_object_get(sent, "models"), 0), "files"),
                        i, file) json_object_del(file, "path");
-    p->body = sent ? json_dumps(sent, JSON_COMPACT) : NULL;
+    p->body = sent ? json_write(sent, JSON_COMPACT) : NULL;
     json_decref(sent);
     if (p->body)
         return 0;

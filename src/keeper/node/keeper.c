@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/json_whole.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "keeper/node/advice.h"
@@ -430,7 +431,7 @@ void keeper_event_error(struct api_error *e, const json_t *event, const char *sr
 
 void keeper_print_json(struct keeper *k, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_INDENT(2));
+    char *text = json_write(value, JSON_INDENT(2));
 
     if (text)
         out_printf(&k->out, "%s\n", text);

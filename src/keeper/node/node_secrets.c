@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "api/json_whole.h"
 #include "base/dir_lock.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -141,7 +142,7 @@ static int load(const char *path, json_t **out, struct err *err)
 
 static int save(const char *path, const json_t *all, struct err *err)
 {
-    char *text = json_dumps(all, JSON_INDENT(1) | JSON_SORT_KEYS);
+    char *text = json_write(all, JSON_INDENT(1) | JSON_SORT_KEYS);
     int rc = text ? path_write_file(path, text, strlen(text), 0600, err)
                   : err_no_memory(err, FILE_MAX_BYTES, "the nodes' keys");
 

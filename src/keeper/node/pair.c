@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "api/access.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 
 #define PAIR_MS         20000
@@ -90,7 +91,7 @@ static char *body_of(const struct pair_line *line)
         str_copy(host, sizeof host, "keeper");
     body = json_pack("{s:s, s:s}", "code", line->code, "name", host);
     if (body)
-        text = json_dumps(body, JSON_COMPACT);
+        text = json_write(body, JSON_COMPACT);
     json_decref(body);
     return text;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api/json_load.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 #include "chat/constrain.h"
 #include "grammar/grammar.h"
@@ -248,7 +249,7 @@ static void forget_text(struct inference_request *r)
 /* What is left of it then. */
 static size_t kept_bytes(const struct job *j)
 {
-    char *tools = j->request.tools ? json_dumps(j->request.tools, JSON_COMPACT) : NULL;
+    char *tools = j->request.tools ? json_write(j->request.tools, JSON_COMPACT) : NULL;
     size_t n = tools ? strlen(tools) : 0;
 
     if (n)

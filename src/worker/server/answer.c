@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "api/error_log.h"
+#include "api/json_whole.h"
 #include "base/str.h"
 
 #define JSON_TYPE "application/json"
@@ -21,7 +22,7 @@ void answer_text(struct http_exchange *x, int status, char *text)
 
 void answer_json(struct http_exchange *x, int status, json_t *body)
 {
-    answer_text(x, status, body ? json_dumps(body, JSON_COMPACT) : NULL);
+    answer_text(x, status, body ? json_write(body, JSON_COMPACT) : NULL);
     json_decref(body);
 }
 

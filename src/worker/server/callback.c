@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <jansson.h>
 
+#include "api/json_whole.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "net/http_answer.h"
@@ -68,7 +69,7 @@ static const char *key_of(const struct server *s)
 static int put_message(const struct server *s, const char *place, bool last, struct buf *out)
 {
     json_t *state = state_of(s);
-    char *body = state ? json_dumps(state, JSON_COMPACT) : NULL;
+    char *body = state ? json_write(state, JSON_COMPACT) : NULL;
     const char *key = key_of(s);
 
     json_decref(state);
@@ -316,7 +317,7 @@ static int start_call(const struct server *s, struct event_base *base, struct ht
 {
     static const char *const headers[] = {"Content-Type: application/json", NULL};
     json_t *state = state_of(s);
-    char *body = state ? json_dumps(state, JSON_COMPACT) : NULL;
+    char *body = state ? json_write(state, JSON_COMPACT) : NULL;
     struct http_call_params call = {.method = "POST",
                                     .url = url,
                                     .headers = headers,

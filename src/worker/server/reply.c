@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "api/error_log.h"
+#include "api/json_whole.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/uuid.h"
@@ -352,7 +353,7 @@ static void put_extras(struct reply *r, struct buf *body)
     char *calls = NULL;
 
     if (r->calls && close_call(r) == 0)
-        calls = json_dumps(r->calls, JSON_COMPACT);
+        calls = json_write(r->calls, JSON_COMPACT);
     if (r->calls && !calls)
         buf_lose(body);
     if (r->reasoning.len) {
