@@ -621,6 +621,30 @@ static void test_conversation__refuses_a_bad_file_with_a_reason(void **state)
 }
 
 /* ---- history ---- */
+/* A line too long within a text of several was left out, and the rest sent as if it had been all.
+ */
+static void test_turn__that_lacks_a_line_is_sent_to_nobody(void **state)
+{
+    struct turn t;
+    struct err err;
+
+    (void)state;
+    turn_init(&t);
+    assert_int_equal(turn_line(&t, "\"\"\"one", 6, &err), TURN_MORE);
+    turn_spoil(&t);
+    assert_int_equal(turn_line(&t, "/bye", 4, &err), TURN_MORE); /* no command */
+    assert_int_equal(turn_line(&t, "two\"\"\"", 6, &err), TURN_BAD);
+    assert_non_null(strstr(err.text, "none of it was sent"));
+    assert_int_equal(turn_line(&t, "three", 5, &err), TURN_READY);
+    assert_string_equal(buf_str(&t.text), "three");
+    turn_clear(&t);
+    assert_int_equal(turn_line(&t, "four\\", 5, &err), TURN_MORE);
+    turn_spoil(&t);
+    assert_int_equal(turn_line(&t, "five", 4, &err), TURN_READY);
+    assert_string_equal(buf_str(&t.text), "five");
+    turn_done(&t);
+}
+
 /* A link to a file elsewhere became a file of its own once there was too much in it. */
 static void test_history__a_link_to_it_stays(void **state)
 {
@@ -880,6 +904,7 @@ int main(void)
         cmocka_unit_test(test_conversation__never_overwrites_anything_else),
         cmocka_unit_test(test_conversation__replaces_no_pipe),
         cmocka_unit_test(test_conversation__refuses_a_bad_file_with_a_reason),
+        cmocka_unit_test(test_turn__that_lacks_a_line_is_sent_to_nobody),
         cmocka_unit_test(test_history__a_link_to_it_stays),
         cmocka_unit_test(test_history__is_kept_for_its_owner),
         cmocka_unit_test(test_history__passes_over_lines_that_are_none),

@@ -101,7 +101,7 @@ int card_check_place(const struct card *c, struct err *err);
 const char *card_clash(const struct card *a, const struct card *b);
 /* ERR_CONFLICT where that is so of two files of this card, or of it and another card on the disk
  * (not the one at its own path), or where a card in its folder is withheld, so that nobody knows;
- * ERR_UNREACHABLE. */
+ * else as card_scan. */
 int card_check_names(struct reach *r, const char *models_dir, const struct card *c,
                      struct err *err);
 /* Each card of the same repo, as card_scan has them, and then whether one in its folder, not its
@@ -177,7 +177,8 @@ bool card_is_withheld(const char *path, struct err *why);
 
 /*
  * The card that has this reference, or lies at this path (the other NULL); *out NULL: there is
- * none. Owned. ERR_UNREACHABLE: it may lie, or its files do, where nothing answers.
+ * none. Owned. ERR_UNREACHABLE: it may lie, or its files do, where nothing answers; ERR_IO,
+ * ERR_NO_MEMORY as card_scan.
  */
 int card_find(struct reach *r, const char *models_dir, const char *repo, const char *model_ref,
               const char *path, struct card **out, struct err *err);
@@ -185,8 +186,9 @@ int card_find(struct reach *r, const char *models_dir, const char *repo, const c
 /*
  * Each card under the models folder, or of one repository (repo not NULL); those that cannot be
  * read are passed over. `each` owns the card it gets, and returns false to stop. ERR_UNREACHABLE,
- * behind the others: of some, the card or its files are where nothing answers; *err is of the
- * first. Loop thread, but with a NULL reach.
+ * behind the others: of some, the card or its files are where nothing answers; ERR_IO,
+ * ERR_NO_MEMORY: a folder could not be read now, or not to its end; *err is of the first. Folders
+ * that are not for this account are passed over. Loop thread, but with a NULL reach.
  */
 int card_scan(struct reach *r, const char *models_dir, const char *repo,
               bool (*each)(void *arg, struct card *c), void *arg, struct err *err);

@@ -131,7 +131,11 @@ static bool give(struct scan *s, struct card *c)
     return true;
 }
 
-/* NULL: it is not there, or left out. One that cannot be opened is not empty. */
+/*
+ * NULL: it is not there, or left out. One that cannot be opened for want of something, or for a
+ * fault of the disk's, is not empty. Another's, which this account may never look into, is none of
+ * ours.
+ */
 static DIR *open_dir(struct scan *s, const char *dir)
 {
     struct err why;
@@ -140,9 +144,22 @@ static DIR *open_dir(struct scan *s, const char *dir)
     if (!reaches_path(s, dir))
         return NULL;
     d = opendir(dir);
-    if (!d && errno != ENOENT && errno != ENOTDIR)
+    if (!d && errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != ELOOP)
         reaches(s, err_errno(&why, ERR_IO, errno, "cannot look into %s", dir), &why);
     return d;
+}
+
+/* NULL: that was all, or it could not be read to its end, which is noted. */
+static struct dirent *next_entry(struct scan *s, DIR *d, const char *dir)
+{
+    struct dirent *entry;
+    struct err why;
+
+    errno = 0;
+    entry = readdir(d);
+    if (!entry && errno)
+        reaches(s, err_errno(&why, ERR_IO, errno, "cannot read all of %s", dir), &why);
+    return entry;
 }
 
 /* False when `each` wants no more. Folders are `depth` levels deep; cards lie at the bottom. */
@@ -153,7 +170,7 @@ static bool scan_dir(struct scan *s, const char *dir, unsigned depth)
     struct err why;
     bool more = true;
 
-    while (d && more && (entry = readdir(d))) {
+    while (d && more && (entry = next_entry(s, d, dir))) {
         char *path;
         struct card *c;
 

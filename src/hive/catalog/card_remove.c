@@ -118,7 +118,7 @@ int card_remove_all(struct reach *r, const char *models_dir, const struct card *
     if (!o.named)
         return err_no_memory(err, c->n_files, "what is to be deleted");
     rc = card_scan_beside(r, models_dir, c, on_other, &o, &why);
-    if (rc) { /* whose files these are, too, is not known */
+    if (rc && rc != ERR_UNREACHABLE) { /* whose files these are, too, is not known */
         free(o.named);
         return err_set(err, rc, "%s", why.text);
     }

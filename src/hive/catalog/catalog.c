@@ -247,6 +247,8 @@ int catalog_get_verdict(struct catalog *c, const char *sha256, struct catalog_ve
             !copy_text(st, 2, out->message, sizeof out->message) ||
             !copy_text(st, 3, out->license, sizeof out->license))
             rc = err_no_memory(err, sizeof *out, "a verdict");
+        if (rc) /* no half of one */
+            *out = (struct catalog_verdict){0};
     } else {
         rc = step == SQLITE_DONE ? err_set(err, ERR_NOT_FOUND, "no verdict on %s is kept", sha256)
                                  : catalog_fail(c, err);

@@ -28,7 +28,6 @@ struct chore {
     struct chore_step step; /* its texts are owned */
     char *stage, *name;
     struct turn turn;        /* of the step's */
-    bool has_waited;         /* it was told that it waits */
     struct task *task;       /* NULL: no step is in a thread */
     _Atomic uint64_t n_done; /* the step's thread counts, the loop reads */
     atomic_bool stop;        /* the loop sets it, the step's thread looks at it */
@@ -77,7 +76,6 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (c->turn.state == TURN_WAITS) {
-        c->has_waited = true;
         tell_progress(c, "waiting");
     } else if (c->task) {
         turn_moves(&c->turn, atomic_load(&c->n_done), clock_ms());
@@ -170,7 +168,7 @@ static void begin_step(void *arg)
 {
     struct chore *c = arg;
     struct err err = {0};
-    int rc = c->has_waited && c->step.may ? c->step.may(c->step.arg, &err) : 0;
+    int rc = c->step.may ? c->step.may(c->step.arg, &err) : 0;
 
     if (rc == 0)
         rc = tasks_start(c->h->tasks, in_thread, on_done, c, &c->task, &err);
@@ -188,7 +186,6 @@ void chore_run(struct chore *c, const struct chore_step *step)
     c->name = name;
     c->step = *step;
     c->rc = 0;
-    c->has_waited = false;
     atomic_store(&c->n_done, 0);
     if (!stage || !name)
         fail_step(c, ERR_NO_MEMORY, "the hive is out of memory");

@@ -31,7 +31,7 @@ struct chore *chore_begin(struct hive *h, struct http_exchange *x);
 /*
  * Runs `work` in a helper thread once it is its turn (turns.h); progress is told as
  * {"stage","name", "bytes_done","bytes_total"}, with the stage "waiting" before that. `may` is
- * asked in the loop when it had to wait: do the disks that it will touch answer still? `done` comes
+ * asked in the loop right before `work`: do the disks that it will touch answer still? `done` comes
  * once in any case, with *err as `work` or `may` left it.
  */
 struct chore_step {

@@ -247,7 +247,7 @@ static bool is_apart(const struct upload *u, struct http_exchange *x)
     struct err err;
     int rc = models_check_names(u->h->models, u->card, &err);
 
-    if (rc == ERR_UNREACHABLE || rc == ERR_NO_MEMORY) {
+    if (rc == ERR_UNREACHABLE || rc == ERR_NO_MEMORY || rc == ERR_IO) {
         models_away(&err, &e);
         reply_error(x, 0, &e);
     } else if (rc) {

@@ -130,7 +130,7 @@ static int may_look(void *arg, struct err *err)
 {
     struct upload *u = arg;
 
-    u->mark.looks = true; /* it has waited for its turn until now */
+    u->mark.looks = true; /* from now on; until then it waited for its turn */
     return reach_check(u->h->reach, u->dir, err);
 }
 

@@ -160,6 +160,19 @@ static void set_bad_aside(struct verify *v, struct chore *c)
         on_aside(v, c, 0, NULL);
 }
 
+/* Than the one that was read. NULL: there is no card that can be read. */
+static bool is_another(const struct verify *v, const struct card *now)
+{
+    const struct card *old = v->cards[v->i];
+
+    if (now && now->n_files != old->n_files)
+        return true;
+    for (size_t i = 0; now && i < now->n_files; i++)
+        if (now->files[i].sha256[0] && !str_eq(now->files[i].sha256, v->found[i]))
+            return true;
+    return false;
+}
+
 /*
  * Into the card as it is now: names that were taken away since the reading began, maybe hours ago,
  * would come back with the old one. That is written where there is none that can be read; not where
@@ -175,11 +188,14 @@ static int write_found(struct verify *v, struct err *err)
     if (!path_is_file(old->path))
         return err_set(err, ERR_NOT_FOUND, "%s is gone", old->path);
     now = card_load(v->h->models_dir, old->path);
-    card = now && now->n_files == old->n_files ? now : old;
-    for (size_t i = 0; i < card->n_files; i++)
-        if (!card->files[i].sha256[0]) /* else another model has come to be there */
+    card = now ? now : old;
+    if (is_another(v, now)) {
+        rc = err_set(err, ERR_CONFLICT, "another model has come to be there meanwhile");
+    } else {
+        for (size_t i = 0; i < card->n_files; i++)
             str_copy(card->files[i].sha256, DIGEST_SHA256_BYTES, v->found[i]);
-    rc = flush_card(v->h->reach, v->h->tasks, card, err);
+        rc = flush_card(v->h->reach, v->h->tasks, card, err);
+    }
     card_free(now);
     return rc;
 }
@@ -458,7 +474,9 @@ static void say_left_out(struct verify *v, struct chore *c, const struct err *aw
 
     if (away->code) {
         v->n_bad++;
-        chore_say_error(c, NULL, API_DISK_NOT_ANSWERING, away->text);
+        chore_say_error(c, NULL,
+                        away->code == ERR_UNREACHABLE ? API_DISK_NOT_ANSWERING : API_INTERNAL,
+                        away->text);
     }
     json_array_foreach(v->cardless, i, ref)
     {

@@ -47,9 +47,13 @@ bool models_is_bad(struct models *m, const char *path)
 {
     char *key = key_of(path);
     struct catalog_verdict v;
-    bool bad = key && (json_object_get(m->bad, key) ||
-                       catalog_get_verdict(m->catalog, key, &v, NULL) == 0);
+    bool bad = key && json_object_get(m->bad, key);
 
+    if (key && !bad) {
+        int rc = catalog_get_verdict(m->catalog, key, &v, NULL);
+
+        bad = rc == 0 || rc == ERR_NO_MEMORY; /* it is there, and what it says does not matter */
+    }
     free(key);
     return bad;
 }

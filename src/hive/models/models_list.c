@@ -212,7 +212,7 @@ static int remove_downloaded(struct models *m, struct card *card, const char *ca
     int rc;
 
     if (card ? check_beside(m, card, &err) : models_check_age(m, canonical, &err)) {
-        api_error_set(e, err.code == ERR_NO_MEMORY ? API_INTERNAL : API_INVALID_REQUEST, REPLY_SRC,
+        api_error_set(e, err.code == ERR_CONFLICT ? API_INVALID_REQUEST : API_INTERNAL, REPLY_SRC,
                       "%.200s was not removed: %.700s", canonical, err.text);
         return -1;
     }

@@ -203,6 +203,7 @@ static void get_import(struct hive *h, struct http_exchange *x, const char *id)
     struct import_list list;
     struct err err;
     size_t n_past_limit = 0;
+    struct err unread = {0};
     int rc = 0;
 
     (void)id;
@@ -210,13 +211,15 @@ static void get_import(struct hive *h, struct http_exchange *x, const char *id)
         rc = import_list_store(h->reach, stores[i], NULL, PLACE_SHARE, &list, &err);
         if (rc == 0)
             add_found(rows, &list);
+        else if (rc != ERR_NOT_FOUND && unread.code == 0)
+            unread = err;
         n_past_limit += list.n_past_limit;
         import_list_done(&list);
     }
     if (rc != ERR_UNREACHABLE) {
-        reply_json(
-            x, 200,
-            json_pack("{s:o, s:I}", "found", rows, "not_looked_at", (json_int_t)n_past_limit));
+        reply_json(x, 200,
+                   json_pack("{s:o, s:I, s:s*}", "found", rows, "not_looked_at",
+                             (json_int_t)n_past_limit, "unread", unread.code ? unread.text : NULL));
         return;
     }
     json_decref(rows);

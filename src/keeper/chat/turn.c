@@ -23,7 +23,15 @@ void turn_clear(struct turn *t)
 {
     buf_clear(&t->text);
     t->state = TURN_FRESH;
-    t->literal = false;
+    t->literal = t->spoiled = false;
+}
+
+void turn_spoil(struct turn *t)
+{
+    if (t->state == TURN_QUOTED)
+        t->spoiled = true;
+    else
+        turn_clear(t);
 }
 
 static bool begins_quoted(const char *line, size_t n)
@@ -140,6 +148,9 @@ enum turn_step turn_line(struct turn *t, const char *line, size_t n, struct err 
         step = take(t, line, n);
     if (buf_failed(&t->text)) {
         err_set(err, ERR_LIMIT, "the text is longer than %u bytes", PROMPT_MAX);
+        step = TURN_BAD;
+    } else if (step == TURN_READY && t->spoiled) {
+        err_set(err, ERR_LIMIT, "of the text one line was too long: none of it was sent");
         step = TURN_BAD;
     }
     if (step == TURN_BAD)

@@ -20,6 +20,7 @@ struct turn {
     struct buf text; /* the turn, without its quotes and backslashes */
     enum { TURN_FRESH, TURN_QUOTED, TURN_CONTINUED } state;
     bool literal; /* it was quoted, or came as several lines: never a command */
+    bool spoiled; /* it lacks a line */
 };
 
 void turn_init(struct turn *t);
@@ -35,6 +36,10 @@ enum turn_step {
 };
 /* `line` without its line feed. */
 enum turn_step turn_line(struct turn *t, const char *line, size_t n, struct err *err);
+
+/* A line was too long to be read, and that was told. Within quotes the rest up to their end is
+ * taken in and is TURN_BAD; what a backslash went on is forgotten. */
+void turn_spoil(struct turn *t);
 
 /* The input is over. TURN_BAD when quotes stand open. */
 enum turn_step turn_over(struct turn *t, struct err *err);

@@ -176,7 +176,7 @@ static int take_line(struct chat *c, struct input *in, bool *over)
     }
     if (end == EDITOR_FAILED) {
         *over = err.code != ERR_LIMIT;
-        turn_clear(&in->turn); /* without this line it is not what was meant */
+        turn_spoil(&in->turn);
         return say_bad(c, &err);
     }
     if (end == EDITOR_LINE || in->line.len)

@@ -110,6 +110,8 @@ static int scan(struct keeper *k, bool json)
     else if (t)
         table_print(t, "Neither the Hugging Face cache nor Ollama's store holds a model here.",
                     &k->out);
+    if (keeper_text(answer, "unread", "")[0])
+        term_say(&k->term, "Not all could be looked at: %s", keeper_text(answer, "unread", ""));
     if (keeper_number(answer, "not_looked_at", 0) > 0)
         term_say(&k->term,
                  "%lld more of what is kept there were not looked at: the limits are 1000 a store, "

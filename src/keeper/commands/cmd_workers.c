@@ -107,15 +107,17 @@ static int stop_all(struct keeper *k)
         const char *id = keeper_text(w, "worker_id", "");
         int one;
 
-        if (!workers_is_id(id) || str_eq(keeper_text(w, "state", ""), "failed") || interrupt_seen())
+        if (!workers_is_id(id) || str_eq(keeper_text(w, "state", ""), "failed"))
             continue;
+        n++;
+        if (interrupt_seen()) { /* this one, and those behind it, run on */
+            rc = rc == CLI_INTERRUPTED ? rc : keeper_cancelled(k);
+            break;
+        }
         one = stop_one(k, id);
         rc = one ? one : rc;
-        n++;
     }
     json_decref(list);
-    if (interrupt_seen()) /* the others run on */
-        return keeper_cancelled(k);
     if (n == 0)
         out_printf(&k->out, "No worker is running.\n");
     return rc;

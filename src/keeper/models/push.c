@@ -33,6 +33,7 @@ struct push {
 
     json_t *missing; /* owned: of the last beginning; NULL = none yet */
     uint64_t n_total, n_there, n_sent;
+    bool sends;       /* something was missing, and was sent, since the last beginning */
     int64_t due_ms;   /* when limit_rate lets the next piece go */
     const char *verb; /* of the progress line; the rate is its own */
     struct progress_rate rate;
@@ -394,6 +395,7 @@ static int bring(struct push *p)
 {
     int rc = bring_told(p, true);
 
+    p->sends = !p->here && p->n_there < p->n_total;
     for (unsigned i = 1;
          rc == 0 && !p->here && i < PUSH_ROUNDS && p->n_sent < p->n_total - p->n_there; i++)
         rc = bring_told(p, false);
@@ -432,7 +434,7 @@ static bool send_lost(struct push *p)
     *p->e = (struct api_error){0};
     p->failed = false;
     rc = bring(p);
-    if (rc || p->here || p->n_there < p->n_total) {
+    if (rc || p->here || p->sends) {
         api_error_done(&before);
         return rc == 0;
     }

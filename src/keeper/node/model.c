@@ -1,6 +1,7 @@
 /* model.c - see model.h. */
 #include "keeper/node/model.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,6 +44,16 @@ char *model_name_canonical(const char *typed)
     return text;
 }
 
+/* The one that we stand in. */
+static bool is_gone_folder(void)
+{
+    char *cwd = getcwd(NULL, 0);
+    bool gone = !cwd && errno == ENOENT;
+
+    free(cwd);
+    return gone;
+}
+
 int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
 {
     struct model_ref ref;
@@ -60,7 +71,7 @@ int model_name_read(struct keeper *k, const char *typed, struct model_name *out)
     } else {
         out->remote = ref.kind == MODEL_REF_HF;
         out->text = model_ref_text(&ref);
-        if (!out->text && is_relative(&ref) && access(".", F_OK) != 0) {
+        if (!out->text && is_relative(&ref) && is_gone_folder()) {
             err_set(&err, ERR_NOT_FOUND,
                     "the folder that '%.200s' begins in, the current one, was deleted", typed);
             rc = refuse(k, &err);
