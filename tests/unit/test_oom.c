@@ -665,23 +665,22 @@ static int inspect_model(void)
     return rc;
 }
 
+static const struct random_model small = {.arch = "llama",
+                                          .n_layers = 1,
+                                          .n_embd = 32,
+                                          .n_heads = 2,
+                                          .n_kv_heads = 1,
+                                          .head_dim = 16,
+                                          .n_ff = 32,
+                                          .n_ctx = 64,
+                                          .types = (const enum tensor_type[]){TYPE_Q8_0, TYPE_F32},
+                                          .n_types = 2,
+                                          .seed = 1};
+
 static void test_oom__models(void **state)
 {
-    static const enum tensor_type types[] = {TYPE_Q8_0, TYPE_F32};
-    const struct random_model d = {.arch = "llama",
-                                   .n_layers = 1,
-                                   .n_embd = 32,
-                                   .n_heads = 2,
-                                   .n_kv_heads = 1,
-                                   .head_dim = 16,
-                                   .n_ff = 32,
-                                   .n_ctx = 64,
-                                   .types = types,
-                                   .n_types = 2,
-                                   .seed = 1};
-
     (void)state;
-    model_fd = random_model_fd(&d);
+    model_fd = random_model_fd(&small);
     assert_true(model_fd >= 0);
     model_path = str_printf("/proc/self/fd/%d", model_fd);
     oom_run(open_model, false);
@@ -718,23 +717,11 @@ int sources_template(struct sources *s, char **text, size_t *n_bytes, struct err
 /* No memory for the BOS before a prompt: its tokens were freed there, and by whoever had asked. */
 static void test_oom__dialogs(void **state)
 {
-    static const enum tensor_type types[] = {TYPE_F32};
-    const struct random_model d = {.arch = "llama",
-                                   .n_layers = 1,
-                                   .n_embd = 32,
-                                   .n_heads = 2,
-                                   .n_kv_heads = 1,
-                                   .head_dim = 16,
-                                   .n_ff = 32,
-                                   .n_ctx = 64,
-                                   .types = types,
-                                   .n_types = 1,
-                                   .seed = 1};
     struct engine_model *m;
     struct err err;
 
     (void)state;
-    assert_int_equal(random_model_open(&d, &m, &err), 0);
+    assert_int_equal(random_model_open(&small, &m, &err), 0);
     assert_int_equal(dialog_create(m, NULL, &dialog, &err), 0);
     oom_run(tokenize_dialog, false);
     dialog_free(dialog);

@@ -203,13 +203,6 @@ static bool on_body(void *arg, int status, const char *bytes, size_t n)
 
 /* ---- the end ---- */
 
-/* Whoever has the port did not take the connection, or was not the worker: nothing was sent. There
- * is no limit of time but that for connecting. */
-static bool is_unasked(int rc)
-{
-    return rc == ERR_TIMEOUT || rc == ERR_DENIED || rc == ERR_CONFLICT;
-}
-
 /* An answer was due, and none came or only a part of it. What is said here holds for a worker that
  * is still there; else the inquest knows better. */
 static void explain_break(const struct ask *a, int rc, const struct err *err, struct api_error *e)
@@ -223,7 +216,7 @@ static void explain_break(const struct ask *a, int rc, const struct err *err, st
                       (unsigned long long)a->n_pieces);
     else if (rc == ERR_UNREACHABLE && !a->begun)
         api_error_set(e, API_WORKER_CRASHED, REPLY_SRC, "the worker is gone: %s", err->text);
-    else if (is_unasked(rc))
+    else if (inquest_unasked(rc))
         api_error_set(e, API_WORKER_CRASHED, REPLY_SRC, "the worker does not answer: %s",
                       err->text);
     else
@@ -272,7 +265,7 @@ static void on_broken(struct ask *a, int rc, const struct http_response *r, cons
     }
     fail_with(a, &e);
     api_error_done(&e);
-    if (rc == ERR_UNREACHABLE || rc == ERR_IO || is_unasked(rc))
+    if (inquest_is_due(rc))
         a->inquest = inquest_start(a->p.base, a->p.workers, a->worker_id, on_finding, a);
     if (!a->inquest)
         tell_failure(a, left);

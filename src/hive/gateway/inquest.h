@@ -16,6 +16,20 @@
 #define INQUEST_MAX_MS  200   /* for a process to end whose sockets are closed, */
 #define INQUEST_EXIT_MS 10000 /* when it is known to be on its way: its threads wait for a CPU */
 
+/* The call to a worker ended so (http_client.h): whoever has its port did not take the connection,
+ * or was not the worker, and nothing was sent. Its calls have no limit of time but for connecting.
+ */
+static inline bool inquest_unasked(int rc)
+{
+    return rc == ERR_TIMEOUT || rc == ERR_DENIED || rc == ERR_CONFLICT;
+}
+
+/* ... or the connection broke: has it ended? */
+static inline bool inquest_is_due(int rc)
+{
+    return rc == ERR_UNREACHABLE || rc == ERR_IO || inquest_unasked(rc);
+}
+
 struct event_base;
 struct inquest;
 struct workers;

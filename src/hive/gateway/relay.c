@@ -154,8 +154,7 @@ static void on_broken(struct relay *r, int rc, const struct err *err)
 {
     struct api_error e;
 
-    if (rc == ERR_UNREACHABLE || rc == ERR_IO || rc == ERR_TIMEOUT || rc == ERR_DENIED ||
-        rc == ERR_CONFLICT) {
+    if (inquest_is_due(rc)) {
         str_copy(r->broken, sizeof r->broken, err->text);
         r->inquest = inquest_start(r->hive->base, r->hive->workers, r->worker_id, on_finding, r);
     }
